@@ -1,0 +1,1 @@
+"""Measurements: accuracy on real series, speed."""

@@ -1,0 +1,116 @@
+"""The command line. What a command needs is imported when it runs: `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamrnn.errors import StreamrnnError
+
+if TYPE_CHECKING:
+    from streamrnn.daemon.config import Config
+
+EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. The exit code: 0 well, 1 failed, 2 wrong usage, 130 interrupted."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        arguments = _parser(words[:1]).parse_args(words)
+        return int(arguments.command(arguments))
+    except KeyboardInterrupt:
+        print("streamrnn: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except StreamrnnError as problem:
+        print(f"streamrnn: {problem}", file=sys.stderr)
+        return EXIT_ERROR
+
+
+def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="streamrnn", description="Recurrent networks that learn from live time series while they run."
+    )
+    parser.add_argument("--version", action="version", version=f"streamrnn {version('streamrnn')}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="run the daemon; without a configuration it watches this machine")
+    run.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="TOML file")
+    run.set_defaults(command=_run)
+
+    check = commands.add_parser("check", help="check a configuration; opens and binds nothing")
+    check.add_argument("config", type=Path, metavar="CONFIG", help="TOML file")
+    check.set_defaults(command=_check)
+
+    replay = commands.add_parser("replay", help="the same engine over a CSV file: scores, forecasts, report")
+    if "replay" in chosen:
+        from streamrnn.daemon.replay import add_arguments
+
+        add_arguments(replay)
+    replay.set_defaults(command=_replay)
+
+    warmup = commands.add_parser("warmup", help="compile ahead what a configuration needs")
+    warmup.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="TOML file; without it: the defaults")
+    warmup.set_defaults(command=_warmup)
+
+    explain = commands.add_parser("explain", help="what the model is made of, what it costs, where it comes from")
+    explain.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="TOML file; without it: the defaults")
+    explain.set_defaults(command=_explain)
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from streamrnn.daemon.config import load
+    from streamrnn.daemon.demo import demo_config, host_sensor
+    from streamrnn.daemon.logs import set_up
+    from streamrnn.daemon.service import serve
+
+    config: Config = load(arguments.config) if arguments.config else demo_config()
+    set_up(config.log.format, config.log.level)
+    return serve(config, sensor=None if arguments.config else host_sensor)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from streamrnn.daemon.config import load
+
+    config = load(arguments.config)
+    sources = ", ".join(connection.name for connection in config.sources)
+    sinks = ", ".join(connection.name for connection in config.sinks) or "none"
+    print(f"{arguments.config}: good; sources: {sources}; sinks: {sinks}")
+    return 0
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from streamrnn.daemon.replay import run
+
+    return run(arguments)
+
+
+def _warmup(arguments: argparse.Namespace) -> int:
+    import time
+
+    from streamrnn._bind import compiled_so_far
+    from streamrnn.daemon.config import load
+    from streamrnn.daemon.logs import set_up
+    from streamrnn.daemon.service import warm
+    from streamrnn.tasks.recipe import Recipe
+
+    set_up("text", "info")
+    began = time.monotonic()
+    warm(load(arguments.config).model if arguments.config else Recipe())
+    functions, seconds = compiled_so_far()
+    print(f"ready in {time.monotonic() - began:.1f} s; compiled {functions} functions in {seconds:.1f} s")
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from streamrnn.daemon.config import load
+    from streamrnn.daemon.explain import explain
+    from streamrnn.tasks.recipe import Recipe
+
+    print(explain(load(arguments.config).model if arguments.config else Recipe()))
+    return 0

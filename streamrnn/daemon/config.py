@@ -1,0 +1,223 @@
+"""The configuration file: TOML in, a checked `Config` out. docs/configuration.md has the tables of all keys."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from streamrnn.engine.fleet import Admission
+from streamrnn.engine.loop import detector
+from streamrnn.engine.metrics import Exposure
+from streamrnn.engine.ports import Sink, Source
+from streamrnn.engine.registry import load_sink, load_source
+from streamrnn.errors import ConfigError, ConnectorError, ModelError
+from streamrnn.tasks.recipe import Recipe
+
+C = TypeVar("C", Source, Sink)
+
+
+class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where `/metrics` and `/healthz` are served. The `[http]` table."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Meta(ge=0, le=65535)] = 9757
+    """Port to listen on; 0: any free one, which the log names."""
+    insecure: bool = False
+    """Must be true for a host that other machines reach: there is neither password nor encryption."""
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is logged, to standard output. The `[log]` table."""
+
+    format: Literal["text", "json"] = "text"
+    """Lines for people, or one JSON object a line."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged: debug, info, warning, error."""
+    every: Annotated[float, Meta(ge=0.0)] = 60.0
+    """Seconds between two status tables; 0: none."""
+
+
+class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The file as it stands."""
+
+    model: Recipe = Recipe()
+    """What each stream's model is made of."""
+    streams: Admission = Admission()
+    """Which streams are taken in."""
+    http: Http = Http()
+    """Where metrics and health are served."""
+    metrics: Exposure = Exposure()
+    """Which streams have metrics of their own."""
+    log: Log = Log()
+    """What is logged."""
+    sources: tuple[dict[str, Any], ...] = ()
+    """Where samples come from: `connector` and the keys of that connector."""
+    sinks: tuple[dict[str, Any], ...] = ()
+    """Where results go: `connector` and the keys of that connector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection(Generic[C]):
+    """A connector that is to be opened."""
+
+    name: str
+    """The connector's name; with -2, -3 … where it is used again."""
+    connector: type[C]
+    options: msgspec.Struct
+
+    def open(self) -> C:
+        """Build it. Raises ConnectorError where it cannot be opened."""
+        build: Callable[[msgspec.Struct], C] = self.connector
+        return build(self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that a daemon is told."""
+
+    model: Recipe
+    streams: Admission
+    http: Http
+    metrics: Exposure
+    log: Log
+    sources: tuple[Connection[Source], ...]
+    sinks: tuple[Connection[Sink], ...]
+
+
+def load(path: Path) -> Config:
+    """Read and check a file. Raises ConfigError naming file, key path, what was found and what was expected."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ConfigError("cannot be read", where=str(path), got=problem.strerror) from problem
+    except UnicodeDecodeError as problem:
+        raise ConfigError("is not UTF-8 text", where=str(path), got=f"byte {problem.start}") from problem
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError("is not TOML", where=str(path), got=problem) from problem
+    return parse(tables, str(path))
+
+
+def parse(tables: Mapping[str, Any], file: str) -> Config:
+    """Check tables as `tomllib` gives them; `file` stands in messages. Raises ConfigError."""
+    checked = _convert(tables, Tables, file, "")
+    if not _is_loopback(checked.http.host) and not checked.http.insecure:
+        raise ConfigError(
+            "this address is open to other machines",
+            where=f"{file}: http.host",
+            got=checked.http.host,
+            expected="127.0.0.1, ::1 or localhost",
+            hint="Where that is meant, set http.insecure = true: there is neither password nor encryption",
+        )
+    if not checked.sources:
+        raise ConfigError(
+            "has no source of samples", where=f"{file}: sources", expected="at least one [[sources]] table"
+        )
+    try:
+        detector(("a",), checked.model)
+    except ModelError as problem:
+        raise ConfigError(str(problem), where=f"{file}: model") from problem
+    return Config(
+        model=checked.model,
+        streams=checked.streams,
+        http=checked.http,
+        metrics=checked.metrics,
+        log=checked.log,
+        sources=tuple(_connections(checked.sources, load_source, file, "sources")),
+        sinks=tuple(_connections(checked.sinks, load_sink, file, "sinks")),
+    )
+
+
+def _connections(
+    tables: Sequence[dict[str, Any]], find: Callable[[str], type[C]], file: str, key: str
+) -> Iterator[Connection[C]]:
+    used: dict[str, int] = {}
+    for place, table in enumerate(tables):
+        path = f"{key}[{place}]"
+        name = table.get("connector")
+        if not isinstance(name, str):
+            raise ConfigError(
+                "the connector's name", where=f"{file}: {path}.connector", got=_show(name), expected="a text"
+            )
+        try:
+            connector = find(name)
+        except ConnectorError as problem:
+            raise ConfigError(str(problem), where=f"{file}: {path}.connector") from problem
+        own = {k: v for k, v in table.items() if k != "connector"}
+        options = _convert(own, connector.Options, file, path)
+        used[name] = used.get(name, 0) + 1
+        yield Connection(name if used[name] == 1 else f"{name}-{used[name]}", connector, options)
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def _convert(table: Mapping[str, Any], kind: type[T], file: str, path: str) -> T:
+    _check_keys(table, kind, file, path)
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as problem:
+        what, _, where = str(problem).partition(" - at `$")
+        steps = where.rstrip("`")
+        full = (path + steps).lstrip(".")
+        found = _at(table, steps)
+        raise ConfigError(
+            "wrong value" if steps else "wrong table",
+            where=f"{file}: {full}" if full else file,
+            got=None if isinstance(found, Mapping) else _show(found),
+            expected=what.removeprefix("Expected ").replace("`", "").partition(", got ")[0],
+        ) from problem
+
+
+def _check_keys(value: Any, kind: Any, file: str, path: str) -> None:
+    """Raise ConfigError at the first key that its table does not have, with the nearest one that it has."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, Mapping):
+        fields = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
+        hints = get_type_hints(kind)
+        for key, inner in value.items():
+            full = f"{path}.{key}".lstrip(".")
+            if key not in fields:
+                near = difflib.get_close_matches(key, fields, n=1)
+                raise ConfigError(
+                    "unknown key",
+                    where=f"{file}: {full}",
+                    expected=f"one of {', '.join(sorted(fields))}" if fields else "no key at all",
+                    hint=f"Did you mean {near[0]!r}?" if near else None,
+                )
+            _check_keys(inner, hints[fields[key]], file, full)
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            for element in get_args(kind)[:1]:
+                _check_keys(inner, element, file, f"{path}[{place}]")
+
+
+def _at(table: Any, steps: str) -> Any:
+    """What stands at msgspec's path `.a.b[3]`, or None."""
+    for key, place in re.findall(r"\.([^.\[]+)|\[(\d+)\]", steps):
+        try:
+            table = table[key] if key else table[int(place)]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return table
+
+
+def _show(value: Any) -> str:
+    """A value as TOML would have it, near enough."""
+    return "nothing" if value is None else json.dumps(value, default=str)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

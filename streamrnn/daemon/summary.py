@@ -1,0 +1,131 @@
+"""Summary: what replay prints when it is done, for people and as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from streamrnn.daemon.logs import printable
+from streamrnn.daemon.report import alarm_figures, duration, moment
+from streamrnn.daemon.scorecard import ChannelFigures, Event, Scorecard, geometric_mean
+from streamrnn.engine.alarms import figure
+from streamrnn.errors import Reason
+
+LISTED = 20
+"""Alarms that the text lists; JSON has all."""
+
+
+@dataclass(slots=True, frozen=True)
+class Outcome:
+    """A finished run."""
+
+    path: str
+    rows: int
+    """Rows of the input."""
+    scorecard: Scorecard
+    rejected: dict[Reason, int]
+    """Rows refused and values masked, by reason; reasons that did not occur are absent."""
+    seconds: float
+    """How long it took, without compiling."""
+
+    @property
+    def refused(self) -> int:
+        """Rows that were not used."""
+        return self.rows - self.scorecard.rows
+
+
+def as_text(outcome: Outcome) -> str:
+    """Lines for people."""
+    card, figures = outcome.scorecard, outcome.scorecard.figures()
+    rate = f"{outcome.rows / max(outcome.seconds, 1e-9):,.0f} rows/s"
+    lines = [f"{printable(outcome.path)}: {outcome.rows:,} rows in {outcome.seconds:.2f} s ({rate})"]
+    if card.rows:
+        every = f", every {duration(card.interval)}" if card.interval else ""
+        lines.append(f"{moment(card.first)} to {moment(card.last)} UTC{every}")
+    rejected = ", ".join(f"{count:,} {reason}" for reason, count in outcome.rejected.items()) or "nothing"
+    lines.append(f"rejected: {rejected}; values missing: {card.missing:,}")
+    lines += ["", *_figures_table(figures, card.level), "", *_alarm_lines(card.events, card.last)]
+    return "\n".join(lines)
+
+
+def as_json(outcome: Outcome) -> bytes:
+    """One object; times are seconds since 1970, a figure that does not exist is null."""
+    card = outcome.scorecard
+    document = {
+        "file": outcome.path,
+        "rows": outcome.rows,
+        "rows_used": card.rows,
+        "rejected": {str(reason): count for reason, count in outcome.rejected.items()},
+        "values_missing": card.missing,
+        "first": card.first / 1e9,
+        "last": card.last / 1e9,
+        "interval": card.interval,
+        "level": card.level,
+        "seconds": outcome.seconds,
+        "rows_per_second": outcome.rows / max(outcome.seconds, 1e-9),
+        "channels": {f.name: _figures_object(f) for f in card.figures()},
+        "alarms": [_event_object(event) for event in card.events],
+    }
+    return msgspec.json.encode(document)
+
+
+def _figures_table(figures: Sequence[ChannelFigures], level: float) -> list[str]:
+    names = [printable(f.name) for f in figures]
+    width = min(max(map(len, [*names, "geometric mean"])), 40)
+    head = ("MAE", "NMAE", "RMSE", "NMSE", f"in {level:.0%} band", "mean band")
+    lines = [f"{'one row ahead':{width}}" + "".join(f"{name:>13}" for name in head)]
+    for name, f in zip(names, figures, strict=True):
+        cells = (figure(f.mae), _ratio(f.nmae), figure(f.rmse), _ratio(f.nmse), _share(f.coverage), figure(f.width))
+        lines.append(f"{name[:width]:{width}}" + "".join(f"{cell:>13}" for cell in cells))
+    if len(figures) > 1:
+        nmae, nmse = (geometric_mean([getattr(f, name) for f in figures]) for name in ("nmae", "nmse"))
+        lines.append(f"{'geometric mean':{width}}" + f"{'':13}{_ratio(nmae):>13}{'':13}{_ratio(nmse):>13}")
+    lines.append("NMAE, NMSE: absolute and squared error relative to persistence; below 1 is better")
+    return lines
+
+
+def _alarm_lines(events: Sequence[Event], last: int) -> list[str]:
+    lines = [f"alarms: {len(events):,}"]
+    for event in events[:LISTED]:
+        alarm = event.raised
+        value, expected, band = alarm_figures(alarm)
+        end = event.cleared.time if event.cleared else last
+        long = duration((end - alarm.since) / 1e9) + ("" if event.cleared else ", still on")
+        what = f"{printable(alarm.channel)} {value}, expected {expected} ({band}), score {event.score:.2f}, {long}"
+        lines.append(f"  {moment(alarm.since)}  {what}")
+    if len(events) > LISTED:
+        lines.append(f"  … and {len(events) - LISTED:,} more")
+    return lines
+
+
+def _figures_object(figures: ChannelFigures) -> dict[str, Any]:
+    names = ("judged", "mae", "rmse", "persistence_mae", "persistence_rmse", "nmae", "nmse", "coverage", "width")
+    return {name: _number(getattr(figures, name)) for name in names}
+
+
+def _event_object(event: Event) -> dict[str, Any]:
+    alarm = event.raised
+    numbers = {name: _number(getattr(alarm, name)) for name in ("value", "expected", "lower", "upper")}
+    return {
+        "since": alarm.since / 1e9,
+        "until": event.cleared.time / 1e9 if event.cleared else None,
+        "channel": alarm.channel,
+        "score": event.score,
+        **numbers,
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _ratio(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _share(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.1%}"

@@ -1,0 +1,151 @@
+"""The contracts between the engine and the outside: Source, Sink, Clock, and what passes through them.
+
+A connector is a class with an `Options` type (a frozen msgspec.Struct with forbid_unknown_fields=True: the keys of its
+table in the configuration) that is built as `Connector(options)`. The engine finds it by name through the entry-point
+groups `streamrnn.sources` and `streamrnn.sinks` and asks for nothing but the verbs below. `streamrnn.testing.connectors`
+has the check suites that every connector passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from streamrnn.errors import Reason
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Consecutive samples of one stream, oldest first."""
+
+    stream: str
+    time: Ints
+    """(count,) nanoseconds since 1970-01-01 UTC."""
+    values: Floats
+    """(count, channels); NaN is a missing value."""
+    channels: tuple[str, ...]
+    """Channel names, one a column of `values`."""
+    sequence: int | None = None
+    """The first sample's number in its stream, counting from 0; the others follow. None where the source has none."""
+
+
+@dataclass(slots=True, frozen=True)
+class Reject:
+    """Input that the source could not turn into samples: counted by reason, logged at a bounded rate."""
+
+    reason: Reason
+    stream: str = ""
+    """Whose it claims to be, as far as could be read."""
+    detail: str = ""
+    count: int = 1
+
+
+@dataclass(slots=True, frozen=True)
+class Alarm:
+    """One change of one stream's alarm: raised once when an event begins, cleared once when it has ended."""
+
+    stream: str
+    time: int
+    """Nanoseconds since 1970 of the sample that changed it."""
+    raised: bool
+    """True: an event begins. False: it has ended."""
+    score: float
+    """Anomaly score in [0, 1) of that sample; for a cleared alarm the highest of the event."""
+    channel: str
+    """The channel with the largest share of the score."""
+    value: float
+    expected: float
+    lower: float
+    upper: float
+    since: int
+    """Nanoseconds since 1970 of the event's first sample."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What the engine says of one batch; rows are the batch's samples, in order. N rows, H horizons, C channels."""
+
+    stream: str
+    channels: tuple[str, ...]
+    time: Ints
+    """(N,) nanoseconds since 1970."""
+    values: Floats
+    """(N, C) as received; NaN is missing."""
+    expected: Floats
+    """(N, C) the forecast of each row that was made one row before; NaN where there was none."""
+    lower: Floats
+    """(N, C) lower end of the band around `expected`."""
+    upper: Floats
+    score: Floats
+    """(N,) anomaly score in [0, 1)."""
+    share: Floats
+    """(N, C) each channel's part of the score; rows sum to 1, or to 0 where the score is 0."""
+    forecast: Floats
+    """(N, H, C) issued after each row for 1 … H rows ahead; NaN where a channel has not been seen yet."""
+    forecast_lower: Floats
+    forecast_upper: Floats
+    level: float
+    """Nominal coverage of the bands."""
+    interval: float
+    """The stream's typical interval in seconds, 0 before there are two samples."""
+    warming: bool
+    """True while the detector has seen too little to score."""
+    alarms: list[Alarm] = field(default_factory=list)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where samples come from. All four verbs are called from one thread."""
+
+    Options: ClassVar[type[msgspec.Struct]]
+
+    def next_batch(self, timeout: float) -> Sequence[Batch | Reject] | None:
+        """What has arrived, oldest first; waits up to `timeout` seconds for the first of it. Empty: nothing came.
+        None: the source has ended for good."""
+
+    def next_awake(self) -> float:
+        """Seconds from now before which asking again is pointless; 0 for 'any time'."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Where the source stands, as plain JSON values: enough to resume from, empty where it cannot resume."""
+
+    def close(self) -> None:
+        """Let go of everything. Safe to call twice."""
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Where results go. A sink never makes the learner wait: what it cannot take at once it drops and counts."""
+
+    Options: ClassVar[type[msgspec.Struct]]
+
+    def write(self, results: Sequence[Result]) -> None:
+        """Take results."""
+
+    @property
+    def dropped(self) -> int:
+        """Results or messages dropped so far, because the reader was too slow or absent."""
+
+    def flush(self) -> None:
+        """Hand over what is still held, waiting a second at the most."""
+
+    def close(self) -> None:
+        """Let go of everything. Safe to call twice."""
+
+
+class Clock(Protocol):
+    """Time as the engine sees it; tests drive a manual one."""
+
+    def now(self) -> int:
+        """Wall clock, nanoseconds since 1970 UTC: only to stamp samples that come without a time."""
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards: for all scheduling."""

@@ -1,0 +1,34 @@
+"""Views into a section of the arena. `table[k]` is a field's row in the layout: offset, then its four dimensions."""
+
+from __future__ import annotations
+
+from streamrnn._bind import kernel
+from streamrnn._types import Array
+
+
+@kernel
+def vector(section: Array, table: Array, k: int) -> Array:
+    """Field k as (d0,)."""
+    o = table[k, 0]
+    return section[o : o + table[k, 1]]
+
+
+@kernel
+def matrix(section: Array, table: Array, k: int) -> Array:
+    """Field k as (d0, d1)."""
+    o, a, b = table[k, 0], table[k, 1], table[k, 2]
+    return section[o : o + a * b].reshape((a, b))
+
+
+@kernel
+def cube(section: Array, table: Array, k: int) -> Array:
+    """Field k as (d0, d1, d2)."""
+    o, a, b, c = table[k, 0], table[k, 1], table[k, 2], table[k, 3]
+    return section[o : o + a * b * c].reshape((a, b, c))
+
+
+@kernel
+def tesseract(section: Array, table: Array, k: int) -> Array:
+    """Field k as (d0, d1, d2, d3)."""
+    o, a, b, c, d = table[k, 0], table[k, 1], table[k, 2], table[k, 3], table[k, 4]
+    return section[o : o + a * b * c * d].reshape((a, b, c, d))

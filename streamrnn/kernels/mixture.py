@@ -1,0 +1,30 @@
+"""Convex mixing of two forecasts with bounded regret.
+
+ML-Poly of Gaillard, Stoltz & van Erven, A second-order bound with excess losses (COLT 2014), §3, in gradient form and
+with discounted sums: an expert weighs what the mixture would have gained by following it alone.
+"""
+
+from __future__ import annotations
+
+from streamrnn._bind import kernel
+from streamrnn._types import Array
+
+
+@kernel
+def mixture_learn(error: float, distance: float, keep: float, record: Array) -> None:
+    """Book one outcome for one expert.
+
+    error       forecast of the mixture - truth, scaled
+    distance    forecast of the mixture - forecast of the expert, same scale; error x distance is the regret's slope
+    keep        discount of older outcomes
+    record      (2,) the expert's discounted regret and sum of squared regrets, updated
+    """
+    r = error * distance
+    record[0] = keep * record[0] + r
+    record[1] = keep * record[1] + r * r
+
+
+@kernel
+def mixture_weight(record: Array) -> float:
+    """Weight of one expert, up to a factor common to all: positive part of its regret over the sum of its squares."""
+    return max(record[0], 0.0) / (record[1] + 1e-12)

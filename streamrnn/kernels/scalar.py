@@ -1,0 +1,47 @@
+"""Scalar functions of kernels. Cells use these and no others: testing.oracles has a complex twin of each."""
+
+from __future__ import annotations
+
+import math
+
+from streamrnn._bind import kernel
+
+
+@kernel
+def tanh(a: float) -> float:
+    """tanh a, to the precision of the C library."""
+    return math.tanh(a)
+
+
+@kernel
+def sigmoid(a: float) -> float:
+    """1 / (1 + e^-a), by tanh: no overflow for any a."""
+    return 0.5 * (1.0 + math.tanh(0.5 * a))
+
+
+@kernel
+def relu(a: float) -> float:
+    """max(a, 0)."""
+    return a if a > 0.0 else 0.0 * a
+
+
+@kernel
+def tanh_slope(y: float) -> float:
+    """d tanh(a)/da, given y = tanh(a)."""
+    return 1.0 - y * y
+
+
+@kernel
+def relu_slope(y: float) -> float:
+    """d relu(a)/da, given y = relu(a); 0 at the kink."""
+    return 1.0 if y > 0.0 else 0.0
+
+
+@kernel
+def clip(a: float, bound: float) -> float:
+    """a, brought into [-bound, bound]. NaN stays NaN."""
+    if a > bound:
+        return bound
+    if a < -bound:
+        return -bound
+    return a

@@ -1,0 +1,264 @@
+"""The forecaster's part of a row, stage by stage: pace, judge, learn, observe, describe, issue.
+
+Arrays are those of `_layout`; r is a row's place in the rings of H + 1 rows.
+"""
+
+from __future__ import annotations
+
+import math
+
+from streamrnn._bind import kernel
+from streamrnn._types import Array
+from streamrnn.kernels.conformal import quantile_track
+from streamrnn.kernels.mixture import mixture_learn, mixture_weight
+from streamrnn.kernels.normalise import BOUND, change_observe, change_scale, level_observe
+from streamrnn.kernels.scalar import clip
+from streamrnn.kernels.ud import dot
+from streamrnn.readouts.rls import head_error, head_learn
+from streamrnn.tasks._layout import (
+    AGE,
+    INTERVAL,
+    KEEP,
+    LEVEL0,
+    NORM,
+    QUICK,
+    SLOW,
+    WINDOWS,
+)  # fmt: skip
+from streamrnn.tasks.recipe import AUTO_HALF_LIFE
+
+QUANTILE_STEP = 0.05  # of the band's half-width, in mean absolute errors, a forecast
+ERROR_CLIP = 3.0  # mean absolute errors that one error of a head counts as when learning
+MIX_CLIP = 1.0  # the same when the mixture learns: it goes by the usual error, not by the rare large one
+INPUT_CLIP = 5.0  # scales that one input counts as
+SHORT_HALF_LIFE = 4.0
+LONG_HALF_LIFE = 2310.0
+LARGEST = 1e150  # beyond it squares overflow: such a value is treated as not finite
+MOST_AGE = 1e6
+MOST_AUTO_AGE = 2.0  # typical intervals: nothing is forgotten in a gap, for nothing has contradicted it
+W0, W1, W2, W3, W4 = WINDOWS
+
+
+@kernel
+def pace(elapsed: float, rows: int, half_life: float, pace: Array, rates: Array) -> None:
+    """Typical interval of the stream, and the weights that go with the time since the last row.
+
+    elapsed    seconds since the last row, > 0; rows before this one
+    half_life  seconds, or 0 for AUTO_HALF_LIFE typical intervals
+    """
+    if rows == 1:
+        pace[INTERVAL] = elapsed
+    elif rows > 1:
+        w = max(1.0 / 256.0, 1.0 / rows)
+        pace[INTERVAL] += w * (min(elapsed, 4.0 * pace[INTERVAL]) - pace[INTERVAL])
+    age = 1.0
+    if rows > 0:
+        unit = half_life / AUTO_HALF_LIFE if half_life > 0.0 else pace[INTERVAL]
+        age = min(elapsed / unit, MOST_AGE if half_life > 0.0 else MOST_AUTO_AGE)
+    if age != rates[AGE]:
+        rates[AGE] = age
+        rates[KEEP] = 2.0 ** (-age / AUTO_HALF_LIFE)
+        rates[NORM] = 1.0 - 2.0 ** (-2.0 * age / AUTO_HALF_LIFE)
+        rates[QUICK] = 1.0 - 2.0 ** (-age / SHORT_HALF_LIFE)
+        rates[SLOW] = 1.0 - 2.0 ** (-age / LONG_HALF_LIFE)
+        rates[LEVEL0] = 1.0 - 2.0 ** (-age / W0)
+        rates[LEVEL0 + 1] = 1.0 - 2.0 ** (-age / W1)
+        rates[LEVEL0 + 2] = 1.0 - 2.0 ** (-age / W2)
+        rates[LEVEL0 + 3] = 1.0 - 2.0 ** (-age / W3)
+        rates[LEVEL0 + 4] = 1.0 - 2.0 ** (-age / W4)
+
+
+@kernel
+def usable(x: float) -> bool:
+    """Whether a value may be used at all: finite, and small enough to be squared."""
+    return abs(x) <= LARGEST
+
+
+@kernel
+def judge(
+    x: Array, rows: int, miss_rate: float, rates: Array, valid: Array, base: Array, scale: Array, model: Array,
+    mix: Array, width: Array, regret: Array, mixerror: Array, sigma: Array, quantile: Array, judged: Array,
+    statistics: Array,
+) -> None:  # fmt: skip
+    """Compare x with every forecast that was made for this row: bands, mixture and statistics learn from it."""
+    ring, horizon, channels = mix.shape
+    for k in range(min(horizon, rows)):
+        r = (rows - 1 - k) % ring
+        bound = BOUND * math.sqrt(k + 1.0)
+        for c in range(channels):
+            if valid[r, c] == 0 or not usable(x[c]):
+                continue
+            s = scale[r, c]
+            miss = abs(mix[r, k, c] - x[c])
+            e = (mix[r, k, c] - x[c]) / s
+            w = max(rates[NORM], 1.0 / (judged[k, c] + 1.0))
+            quantile[k, c] = quantile_track(quantile[k, c], miss > width[r, k, c], miss_rate, QUANTILE_STEP)
+            sigma[k, c] += w * (min(abs(e), bound) - sigma[k, c])
+            if judged[k, c] > 20.0:
+                e = clip(e, MIX_CLIP * mixerror[k, c])
+            e = clip(e, bound)
+            mixerror[k, c] += w * (abs(e) - mixerror[k, c])
+            mixture_learn(e, clip((mix[r, k, c] - base[r, c]) / s, bound), rates[KEEP], regret[k, c, 0])
+            mixture_learn(e, clip((mix[r, k, c] - model[r, k, c]) / s, bound), rates[KEEP], regret[k, c, 1])
+            judged[k, c] += 1.0
+            if k == 0:
+                change = abs(x[c] - base[r, c])
+                statistics[0, c] += 1.0
+                statistics[1, c] += miss
+                statistics[2, c] += change
+                statistics[3, c] += miss * miss
+                statistics[4, c] += change * change
+                statistics[5, c] += 0.0 if miss > width[r, k, c] else 1.0
+
+
+@kernel
+def blame(
+    x: Array, rows: int, valid: Array, base: Array, scale: Array, features: Array, weights: Array, error: Array,
+    e: Array,
+) -> bool:  # fmt: skip
+    """e = ∂(half the mean squared one-step error)/∂s of the state behind the last forecast; False: nothing to learn."""
+    ring, channels = valid.shape
+    n, some = e.shape[0], False
+    for i in range(n):
+        e[i] = 0.0
+    if rows == 0:
+        return False
+    r = (rows - 1) % ring
+    for c in range(channels):
+        if valid[r, c] == 0 or not usable(x[c]):
+            continue
+        target = clip((x[c] - base[r, c]) / scale[r, c], BOUND)
+        miss = clip(head_error(target, features[r], weights[0, c]), ERROR_CLIP * error[0, c]) / channels
+        for i in range(n):
+            e[i] -= weights[0, c, i] * miss
+        some = True
+    return some
+
+
+@kernel
+def all_within(a: Array, bound: float) -> bool:
+    """Every entry of a (2-D) is finite and within ±bound."""
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            if not abs(a[i, j]) <= bound:
+                return False
+    return True
+
+
+@kernel
+def learn(
+    x: Array, rows: int, rates: Array, valid: Array, base: Array, scale: Array, features: Array, gain: Array,
+    weights: Array, error: Array, judged: Array,
+) -> None:  # fmt: skip
+    """Every head learns from the target that has come now, with the gain of the row that it was asked from."""
+    ring, channels = valid.shape
+    horizon = weights.shape[0]
+    for k in range(min(horizon, rows)):
+        r = (rows - 1 - k) % ring
+        bound = BOUND * math.sqrt(k + 1.0)
+        for c in range(channels):
+            if valid[r, c] == 0 or not usable(x[c]):
+                continue
+            miss = head_error(clip((x[c] - base[r, c]) / scale[r, c], bound), features[r], weights[k, c])
+            limit = ERROR_CLIP * error[k, c]
+            head_learn(miss, limit, gain[r], weights[k, c])
+            miss = clip(miss, limit)
+            w = max(rates[NORM], 1.0 / (judged[k, c] + 1.0))
+            error[k, c] += w * (abs(miss) - error[k, c])
+
+
+@kernel
+def observe(
+    x: Array, rows: int, rates: Array, seen: Array, fresh: Array, first: Array, last: Array, moments: Array,
+    change: Array, short: Array, lags: Array, mix: Array, statistics: Array,
+) -> None:  # fmt: skip
+    """Take x into level, scale, short mean and lags. For a missing value its forecast stands in, unlearned."""
+    ring = mix.shape[0]
+    head = rows % lags.shape[0]
+    for c in range(x.shape[0]):
+        v = x[c]
+        known = usable(v)
+        if not known:
+            statistics[6 if math.isnan(v) else 7, c] += 1.0
+            if seen[c] == 0:
+                lags[head, c] = 0.0
+                continue
+            v = mix[(rows - 1) % ring, 0, c]
+        if seen[c] == 0:
+            first[c], last[c], short[c], moments[c, 0] = v, v, v, v
+        lags[head, c] = v - last[c]
+        if known:
+            young = seen[c] < 8
+            w = max(rates[NORM], 1.0 / (seen[c] + 1.0))
+            if fresh[c] != 0:
+                change[c] = change_observe(v - last[c], max(rates[NORM], 1.0 / seen[c]), young, change[c])
+            level_observe(v, w, young, math.sqrt(change[c]), moments[c])
+            seen[c] += 1
+        short[c] += rates[QUICK] * (v - short[c])
+        last[c] = v
+        fresh[c] = 1 if known else 0
+
+
+@kernel
+def describe(
+    rows: int, seen: Array, fresh: Array, last: Array, moments: Array, change: Array, short: Array, lags: Array,
+    taps: int, state: Array, x: Array, base: Array, scale: Array, valid: Array, f: Array,
+) -> None:  # fmt: skip
+    """Features after this row: [state | lags | level | short mean | 1]; and the net's next input is read off them.
+
+    taps  lags in use (0 … L); x (2 C,) input of the net: level and last change of each channel
+    """
+    n, channels, ring = state.shape[0], last.shape[0], base.shape[0]
+    r, size = rows % ring, lags.shape[0]
+    level = n + taps * channels
+    for i in range(n):
+        f[i] = state[i]
+    for c in range(channels):
+        s = change_scale(change[c], moments[c, 1])
+        base[r, c], scale[r, c] = last[c], s
+        valid[r, c] = 1 if s > 0.0 and fresh[c] != 0 else 0
+        inverse = 1.0 / s if s > 0.0 else 0.0
+        for i in range(taps):
+            f[n + i * channels + c] = clip(lags[(rows - i) % size, c] * inverse, INPUT_CLIP)
+        f[level + c] = x[c]
+        f[level + channels + c] = clip((short[c] - last[c]) * inverse, INPUT_CLIP)
+    f[level + 2 * channels] = 1.0
+
+
+@kernel
+def inputs(rows: int, last: Array, moments: Array, change: Array, lags: Array, x: Array) -> None:
+    """Input of the net (2 C,): standardised level, scaled change."""
+    channels, size = last.shape[0], lags.shape[0]
+    for c in range(channels):
+        s = change_scale(change[c], moments[c, 1])
+        spread = math.sqrt(moments[c, 1])
+        x[c] = clip((last[c] - moments[c, 0]) / spread, INPUT_CLIP) if spread > 0.0 else 0.0
+        x[channels + c] = clip(lags[rows % size, c] / s, INPUT_CLIP) if s > 0.0 else 0.0
+
+
+@kernel
+def issue(
+    rows: int, warm: int, seen: Array, base: Array, scale: Array, features: Array, weights: Array, regret: Array,
+    sigma: Array, quantile: Array, model: Array, mix: Array, width: Array, forecast: Array, lower: Array, upper: Array,
+) -> None:  # fmt: skip
+    """Forecasts and bands for the next H rows, kept in the rings and written out ((H C,) each).
+
+    Each is a convex mix of persistence and the net's head; while fewer than `warm` rows are known, persistence.
+    """
+    ring, horizon, channels = mix.shape
+    r = rows % ring
+    f = features[r]
+    for k in range(horizon):
+        bound = BOUND * math.sqrt(k + 1.0)
+        for c in range(channels):
+            change = clip(dot(weights[k, c], f, f.shape[0]), bound)
+            a, b = mixture_weight(regret[k, c, 0]), mixture_weight(regret[k, c, 1])
+            share = b / (a + b) if rows >= warm and a + b > 0.0 else 0.0
+            y = base[r, c] + share * change * scale[r, c]
+            half = max(quantile[k, c], 0.0) * sigma[k, c] * scale[r, c]
+            model[r, k, c], mix[r, k, c], width[r, k, c] = base[r, c] + change * scale[r, c], y, half
+            o = k * channels + c
+            if seen[c] == 0:
+                forecast[o], lower[o], upper[o] = math.nan, math.nan, math.nan
+            else:
+                forecast[o], lower[o], upper[o] = y, y - half, y + half

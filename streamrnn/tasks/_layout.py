@@ -1,0 +1,87 @@
+"""Fields of a watching model: their order here is the row numbers that the kernels of this folder use."""
+
+from __future__ import annotations
+
+from streamrnn.state import Field
+
+# rows of the layout table
+(
+    CLOCK, SEEN, FRESH, VALID,
+    HYPER, PACE, RATES, FIRST, LAST, MOMENTS, CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX, WIDTH,
+    REGRET, ERROR, MIXERROR, SIGMA, QUANTILE, JUDGED, STATISTICS, RESIDUAL, STAGES, LONG, TAILS, SURPRISE,
+    FEATURES, GAIN, COVARIANCE, VARIANCE, WEIGHTS,
+    OWN,
+) = range(36)  # fmt: skip
+
+# entries of the field "clock"
+ROWS, TIME, ALARM, SINCE, LOUD, ALARMS, GUARDED = range(7)
+# entries of the field "hyper"
+RATE, MISS, HALF_LIFE, THRESHOLD, HOLD, SCORING = range(6)
+# entries of the field "pace"
+INTERVAL, PEAK = range(2)
+# entries of the field "rates"; the last ones are the level statistics'
+AGE, KEEP, NORM, QUICK, SLOW, LEVEL0 = range(6)
+# rows of the field "statistics"
+STATISTIC_NAMES = (
+    "judged", "absolute_error", "absolute_change", "squared_error", "squared_change",
+    "covered", "missing", "not_finite",
+)  # fmt: skip
+
+LEVELS = 5
+WINDOWS = (5.0, 8.5, 15.0, 27.5, 50.0)
+"""Half-lives of the level statistics, in typical intervals (or in 1/1386 of a half-life given in seconds)."""
+
+VARIANCE0 = 0.1
+"""What the readout's covariance starts from: the inverse of its ridge penalty."""
+
+MOST_LAG_FEATURES = 128
+
+
+def lags_for(channels: int, lags: int) -> int:
+    """Lags of each channel: as asked, but at most 128 lag features in all, since the readout costs their square."""
+    return min(lags, max(MOST_LAG_FEATURES // channels, 1))
+
+
+def own_fields(c: int, n: int, lags: int, h: int, scoring: bool) -> list[Field]:
+    """Fields for c channels, n units, lags a channel and horizons 1 … h, in the order of the row numbers above."""
+    ring, f = h + 1, n + c * (lags + 2) + 1
+    d = c if scoring else 0
+    fields = [
+        Field("clock", "ints", (8,)),  # rows seen, time, alarm and guard counters
+        Field("seen", "ints", (c,)),  # observed values
+        Field("fresh", "ints", (c,)),  # 1 where the last row had a value
+        Field("valid", "ints", (ring, c)),  # 1 where a row's forecasts may be learned from
+        Field("hyper", "wide", (8,)),  # choices of the recipe
+        Field("pace", "wide", (2,)),  # typical interval (s), highest surprise of the present event
+        Field("rates", "wide", (LEVEL0 + LEVELS,)),  # weights that belong to the last elapsed time
+        Field("first", "wide", (c,)),  # first value: levels are kept relative to it
+        Field("last", "wide", (c,)),  # last value, or its forecast where it was missing
+        Field("moments", "wide", (c, 2)),  # running mean and variance
+        Field("change", "wide", (c,)),  # running mean square of the changes
+        Field("short", "wide", (c,)),  # mean of the last few values
+        Field("lags", "wide", (max(lags, 1), c)),  # ring of changes
+        Field("base", "wide", (ring, c)),  # value from which a row's forecasts start
+        Field("scale", "wide", (ring, c)),  # unit of change that they are scaled by
+        Field("model", "wide", (ring, h, c)),  # the net's forecasts
+        Field("mix", "wide", (ring, h, c)),  # the forecasts issued
+        Field("width", "wide", (ring, h, c)),  # half-widths of the bands issued
+        Field("regret", "wide", (h, c, 2, 2)),  # records of persistence and the net
+        Field("error", "wide", (h, c)),  # mean absolute error of the heads, scaled
+        Field("mixerror", "wide", (h, c)),  # mean absolute error of the forecasts, scaled and clipped
+        Field("sigma", "wide", (h, c)),  # mean absolute error of the forecasts, scaled
+        Field("quantile", "wide", (h, c)),  # half-width of the band in units of sigma
+        Field("judged", "wide", (h, c)),  # forecasts compared with what came
+        Field("statistics", "wide", (len(STATISTIC_NAMES), c)),
+        Field("residual", "wide", (d,)),  # running mean absolute error, for the score
+        Field("stages", "wide", (d, LEVELS, 2)),  # twice smoothed levels
+        Field("long", "wide", (d, LEVELS, 2)),  # their long mean and variance
+        Field("tails", "wide", (d, 1 + LEVELS, 4)),
+        Field("surprise", "wide", (c,)),  # of the last row, nats
+        Field("features", "real", (ring, f)),
+        Field("gain", "real", (ring, f)),
+        Field("covariance", "real", (f, f)),  # U of the readout's P = U diag(d) U'
+        Field("variance", "real", (f,)),  # d
+        Field("weights", "real", (h, c, f)),
+    ]
+    assert len(fields) == OWN
+    return fields

@@ -1,0 +1,78 @@
+"""Rows: what a model says of each row that it was given, as named views of one array."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamrnn._types import Array, Floats, Ints
+
+HEAD = 6
+"""Columns before the per-channel ones: score, surprise, event, its score, its channel, its age in seconds."""
+
+
+def columns(channels: int, horizon: int) -> int:
+    """Numbers that one row takes: 6 + 4 C + 3 H C."""
+    return HEAD + 4 * channels + 3 * horizon * channels
+
+
+def slots(channels: int, horizon: int) -> dict[str, slice]:
+    """Where each quantity lies in a row of `step`'s output."""
+    c, hc = channels, channels * horizon
+    names = {"score": 1, "surprise": 1, "event": 1, "event_score": 1, "event_channel": 1, "event_age": 1,
+             "expected": c, "lower": c, "upper": c, "share": c,
+             "forecast": hc, "forecast_lower": hc, "forecast_upper": hc}  # fmt: skip
+    found, at = {}, 0
+    for name, size in names.items():
+        found[name] = slice(at, at + size)
+        at += size
+    return found
+
+
+@dataclass(slots=True)
+class Rows:
+    """N rows, C channels, H horizons. NaN where nothing can be said yet."""
+
+    time: Ints
+    """(N,) nanoseconds since 1970."""
+    expected: Floats
+    """(N, C) one-step forecast made before the row was known."""
+    lower: Floats
+    """(N, C) band around `expected`."""
+    upper: Floats
+    score: Floats
+    """(N,) anomaly score in [0, 1): surprise / (surprise + threshold)."""
+    surprise: Floats
+    """(N,) nats: minus the log of how likely a row as odd as this one is."""
+    share: Floats
+    """(N, C) each channel's part; rows sum to 1, or to 0 where nothing is odd."""
+    forecast: Floats
+    """(N, H, C) issued after the row, for 1 … H rows ahead."""
+    forecast_lower: Floats
+    forecast_upper: Floats
+    event: Ints
+    """(N,) +1 where an alarm is raised, -1 where it is cleared, else 0."""
+    event_score: Floats
+    """(N,) score of a raised alarm; the highest of the event when it is cleared."""
+    event_channel: Ints
+    """(N,) index of the channel with the largest share."""
+    event_since: Ints
+    """(N,) nanoseconds since 1970 of the event's first row; 0 where event is 0."""
+
+
+def split(time: Ints, out: Array, channels: int, horizon: int) -> Rows:
+    """Name the columns of `out` (N, columns); all but the events' integers are views."""
+    n = len(out)
+    at = slots(channels, horizon)
+
+    def ahead(name: str) -> Floats:
+        return out[:, at[name]].reshape(n, horizon, channels)
+
+    event = out[:, 2].astype(np.int64)
+    since = np.where(event != 0, time - np.rint(out[:, 5] * 1e9).astype(np.int64), 0)
+    return Rows(
+        time, out[:, at["expected"]], out[:, at["lower"]], out[:, at["upper"]], out[:, 0], out[:, 1],
+        out[:, at["share"]], ahead("forecast"), ahead("forecast_lower"), ahead("forecast_upper"),
+        event, out[:, 3], out[:, 4].astype(np.int64), since,
+    )  # fmt: skip

@@ -1,0 +1,93 @@
+"""The detector's part of a row: how odd is it, and is that an event?
+
+Each channel has six statistics, one of the residual and five of the level over windows of rising length; each is
+measured against its own history (kernels.tail) and their surprises in nats are added. A row's surprise is that of its
+oddest channel, less ln C for having looked at C of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+from streamrnn._bind import kernel
+from streamrnn._types import Array
+from streamrnn.kernels.tail import tail_surprise
+from streamrnn.tasks._forecasting import usable
+from streamrnn.tasks._layout import (
+    ALARM,
+    ALARMS,
+    HOLD,
+    INTERVAL,
+    LEVEL0,
+    LEVELS,
+    LOUD,
+    NORM,
+    PEAK,
+    SINCE,
+    SLOW,
+    THRESHOLD,
+)  # fmt: skip
+
+WARM = 100.0  # observations before anything is called odd
+LARGEST_STATISTIC = 1e6
+AUTO_HOLD = 20.0  # typical intervals
+QUIET = 0.5  # of the threshold: below it an event is on its way out
+
+
+@kernel
+def surprise(
+    x: Array, rows: int, rates: Array, seen: Array, valid: Array, scale: Array, mix: Array, judged: Array,
+    first: Array, residual: Array, stages: Array, long: Array, tails: Array, nats: Array,
+) -> float:  # fmt: skip
+    """Surprise of the row in nats, and of each channel in `nats`. Statistics learn from the row after it is scored."""
+    ring, channels = valid.shape
+    most = 0.0
+    r = (rows - 1) % ring
+    for c in range(channels):
+        nats[c] = 0.0
+        if not usable(x[c]):
+            continue
+        count = float(seen[c])
+        if rows > 0 and valid[r, c] != 0:
+            miss = abs(mix[r, 0, c] - x[c]) / scale[r, c]
+            known = judged[0, c]  # this row's forecast is counted already
+            z = miss / residual[c] if known > 20.0 and residual[c] > 0.0 else 0.0
+            residual[c] += max(rates[NORM], 1.0 / known) * (miss - residual[c])
+            nats[c] += tail_surprise(min(z, LARGEST_STATISTIC), known - 1.0, WARM, tails[c, 0])
+        v = x[c] - first[c] if seen[c] > 0 else 0.0
+        b = max(rates[SLOW], 1.0 / (count + 1.0))
+        for j in range(LEVELS):
+            w = max(rates[LEVEL0 + j], 1.0 / (count + 1.0))
+            stages[c, j, 0] += w * (v - stages[c, j, 0])
+            stages[c, j, 1] += w * (stages[c, j, 0] - stages[c, j, 1])
+            d = stages[c, j, 1] - long[c, j, 0]
+            z = abs(d) / math.sqrt(long[c, j, 1]) if long[c, j, 1] > 0.0 else 0.0
+            long[c, j, 0] += b * d
+            long[c, j, 1] = (1.0 - b) * (long[c, j, 1] + b * d * d)
+            nats[c] += tail_surprise(min(z, LARGEST_STATISTIC), count, WARM, tails[c, 1 + j])
+        most = max(most, nats[c])
+    return max(most - math.log(float(channels)), 0.0)
+
+
+@kernel
+def alarm(nats: float, now: int, hyper: Array, clock: Array, pace: Array) -> int:
+    """+1 when an event begins, -1 when it has ended, else 0.
+
+    It begins at the threshold and ends once the surprise has stayed below half of it for `hold` seconds (0: 20 typical
+    intervals): raised once, however long it lasts. The event's highest surprise is kept in pace.
+    """
+    if nats >= QUIET * hyper[THRESHOLD]:
+        clock[LOUD] = now
+    if clock[ALARM] == 0:
+        if nats < hyper[THRESHOLD]:
+            return 0
+        clock[ALARM], clock[SINCE] = 1, now
+        clock[ALARMS] += 1
+        pace[PEAK] = nats
+        return 1
+    pace[PEAK] = max(pace[PEAK], nats)
+    hold = hyper[HOLD] if hyper[HOLD] > 0.0 else AUTO_HOLD * pace[INTERVAL]
+    if (now - clock[LOUD]) * 1e-9 <= hold:
+        return 0
+    clock[ALARM] = 0
+    return -1

@@ -1,0 +1,171 @@
+"""The way of a sample, as one compiled loop: judge → score → learn → observe → advance → issue.
+
+The order is fixed: the forecast that a row is judged by was made before it was known; it is scored before anything
+learns from it; the weights move; state and influence advance with the new weights; the next forecast is issued.
+"""
+
+from __future__ import annotations
+
+import math
+
+from streamrnn._types import Array
+from streamrnn.kernels.memory import cube, matrix, tesseract, vector
+from streamrnn.kernels.ud import ud_gain
+from streamrnn.tasks import _layout as at
+from streamrnn.tasks._forecasting import (
+    all_within,
+    blame,
+    describe,
+    inputs,
+    issue,
+    judge,
+    learn,
+    observe,
+    pace,
+)  # fmt: skip
+from streamrnn.tasks._layout import VARIANCE0
+from streamrnn.tasks._scoring import alarm, surprise
+
+CAP = 10.0 * VARIANCE0  # of a covariance entry
+LARGEST_STATE = 1e3
+LARGEST_GRADIENT = 1e15
+
+CLOCK, SEEN, FRESH, VALID = at.CLOCK, at.SEEN, at.FRESH, at.VALID
+HYPER, PACE, RATES, FIRST, LAST, MOMENTS = at.HYPER, at.PACE, at.RATES, at.FIRST, at.LAST, at.MOMENTS
+CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX = at.CHANGE, at.SHORT, at.LAGS, at.BASE, at.SCALE, at.MODEL, at.MIX
+WIDTH, REGRET, ERROR, MIXERROR, SIGMA = at.WIDTH, at.REGRET, at.ERROR, at.MIXERROR, at.SIGMA
+QUANTILE, JUDGED, STATISTICS, RESIDUAL, STAGES = at.QUANTILE, at.JUDGED, at.STATISTICS, at.RESIDUAL, at.STAGES
+LONG, TAILS, SURPRISE, FEATURES, GAIN = at.LONG, at.TAILS, at.SURPRISE, at.FEATURES, at.GAIN
+COVARIANCE, VARIANCE, WEIGHTS, OWN = at.COVARIANCE, at.VARIANCE, at.WEIGHTS, at.OWN
+ROWS, TIME, GUARDED, SINCE = at.ROWS, at.TIME, at.GUARDED, at.SINCE
+RATE, MISS, HALF_LIFE, THRESHOLD, SCORING, PEAK, KEEP = (
+    at.RATE, at.MISS, at.HALF_LIFE, at.THRESHOLD, at.SCORING, at.PEAK, at.KEEP,
+)  # fmt: skip
+
+
+def open_carry(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, ...]:
+    """Stand-in for the learner's views."""
+    raise TypeError("unbound")
+
+
+def forward(theta: Array, x: Array, s: Array, s1: Array, structure: Array, carry: tuple[Array, ...]) -> None:
+    """Stand-in for the learner's step."""
+    raise TypeError("unbound")
+
+
+def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> None:
+    """Stand-in for the learner's gradient."""
+    raise TypeError("unbound")
+
+
+def open_memory(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, ...]:
+    """Stand-in for the update's views."""
+    raise TypeError("unbound")
+
+
+def apply(rate: float, grad: Array, memory: tuple[Array, ...], theta: Array) -> None:
+    """Stand-in for the update's step."""
+    raise TypeError("unbound")
+
+
+def watch(
+    ints: Array, wide: Array, real: Array, table: Array, places: Array, time: Array, values: Array, out: Array
+) -> None:
+    """Run rows through a model.
+
+    ints wide real  sections of the arena      table  (fields, 5) its layout
+    places  (5,)    first field of the learner and of the update; the learner's part of `real`, from and to; lags in use
+    time    (N,)    nanoseconds, strictly increasing and after the last row's
+    values  (N, C)  NaN is missing
+    out     (N, 6 + 4 C + 3 H C)  see tasks._rows
+    """
+    clock, seen, fresh = vector(ints, table, CLOCK), vector(ints, table, SEEN), vector(ints, table, FRESH)
+    valid, structure = matrix(ints, table, VALID), matrix(ints, table, OWN)
+    hyper, pacing, rates = vector(wide, table, HYPER), vector(wide, table, PACE), vector(wide, table, RATES)
+    first, last, moments = vector(wide, table, FIRST), vector(wide, table, LAST), matrix(wide, table, MOMENTS)
+    change, short, lags = vector(wide, table, CHANGE), vector(wide, table, SHORT), matrix(wide, table, LAGS)
+    base, scale, model = matrix(wide, table, BASE), matrix(wide, table, SCALE), cube(wide, table, MODEL)
+    mix, width, regret = cube(wide, table, MIX), cube(wide, table, WIDTH), tesseract(wide, table, REGRET)
+    error, mixerror, sigma = matrix(wide, table, ERROR), matrix(wide, table, MIXERROR), matrix(wide, table, SIGMA)
+    quantile, judged = matrix(wide, table, QUANTILE), matrix(wide, table, JUDGED)
+    statistics, nats = matrix(wide, table, STATISTICS), vector(wide, table, SURPRISE)
+    residual, stages = vector(wide, table, RESIDUAL), cube(wide, table, STAGES)
+    long, tails = cube(wide, table, LONG), cube(wide, table, TAILS)
+    features, gain, weights = matrix(real, table, FEATURES), matrix(real, table, GAIN), cube(real, table, WEIGHTS)
+    U, d = matrix(real, table, COVARIANCE), vector(real, table, VARIANCE)
+    theta, s, s1 = matrix(real, table, OWN + 1), matrix(real, table, OWN + 2), matrix(real, table, OWN + 3)
+    x_net, e, grad = vector(real, table, OWN + 4), vector(real, table, OWN + 5), matrix(real, table, OWN + 6)
+    carry = open_carry(ints, real, table, places[0])
+    memory = open_memory(ints, real, table, places[1])
+    ring, horizon, channels = mix.shape
+    taps = places[4]
+    ahead = 6 + 4 * channels
+    for i in range(time.shape[0]):
+        x, row = values[i], out[i]
+        rows = clock[ROWS]
+        pace((time[i] - clock[TIME]) * 1e-9, rows, hyper[HALF_LIFE], pacing, rates)
+        before = (rows - 1) % ring
+        for c in range(channels):
+            known = rows > 0 and seen[c] > 0
+            half = width[before, 0, c]
+            row[6 + c] = mix[before, 0, c] if known else math.nan
+            row[6 + channels + c] = row[6 + c] - half
+            row[6 + 2 * channels + c] = row[6 + c] + half
+            row[6 + 3 * channels + c] = 0.0
+        judge(
+            x, rows, hyper[MISS], rates, valid, base, scale, model, mix, width, regret, mixerror, sigma, quantile,
+            judged, statistics,
+        )  # fmt: skip
+
+        row[0] = row[1] = row[2] = row[3] = row[4] = row[5] = 0.0
+        if hyper[SCORING] != 0.0:
+            total = surprise(
+                x, rows, rates, seen, valid, scale, mix, judged, first, residual, stages, long, tails, nats
+            )
+            event = alarm(total, time[i], hyper, clock, pacing)
+            row[0] = total / (total + hyper[THRESHOLD])
+            row[1] = total
+            parts = 0.0
+            for c in range(channels):
+                parts += nats[c]
+            if parts > 0.0:
+                oddest = 0
+                for c in range(channels):
+                    row[6 + 3 * channels + c] = nats[c] / parts
+                    if nats[c] > nats[oddest]:
+                        oddest = c
+                row[4] = oddest
+            if event != 0:
+                row[2] = event
+                row[3] = pacing[PEAK] / (pacing[PEAK] + hyper[THRESHOLD])
+                row[5] = (time[i] - clock[SINCE]) * 1e-9
+
+        if blame(x, rows, valid, base, scale, features, weights, error, e):
+            credit(e, carry, grad)
+            if all_within(grad, LARGEST_GRADIENT):
+                apply(hyper[RATE], grad, memory, theta)
+            else:  # the influence has grown out of bounds: forget it and begin anew
+                clock[GUARDED] += 1
+                real[places[2] : places[3]] = 0.0
+        learn(x, rows, rates, valid, base, scale, features, gain, weights, error, judged)
+        observe(x, rows, rates, seen, fresh, first, last, moments, change, short, lags, mix, statistics)
+
+        inputs(rows, last, moments, change, lags, x_net)
+        forward(theta, x_net, s, s1, structure, carry)
+        if not all_within(s, LARGEST_STATE):  # a cell without bounds ran away
+            clock[GUARDED] += 1
+            s[:] = 0.0
+            real[places[2] : places[3]] = 0.0
+        now = rows % ring
+        describe(
+            rows, seen, fresh, last, moments, change, short, lags, taps, s[0], x_net, base, scale, valid, features[now]
+        )
+        ud_gain(features[now], rates[KEEP], CAP, U, d, gain[now])
+        issue(
+            rows, 2 * taps, seen, base, scale, features, weights, regret, sigma, quantile, model, mix, width,
+            row[ahead : ahead + horizon * channels],
+            row[ahead + horizon * channels : ahead + 2 * horizon * channels],
+            row[ahead + 2 * horizon * channels : ahead + 3 * horizon * channels],
+        )  # fmt: skip
+        clock[ROWS] = rows + 1
+        clock[TIME] = time[i]

@@ -1,0 +1,271 @@
+"""Forecaster: learns a stream one row at a time and says what comes next, with a band."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self, TypeAlias
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from streamrnn._bind import bind
+from streamrnn._types import Array, Floats, Ints
+from streamrnn.errors import InputError, ModelError, StateError
+from streamrnn.model import NET_FIELDS, Model
+from streamrnn.readouts import RLS
+from streamrnn.state import Arena, Layout, StoredState, read_bytes
+from streamrnn.tasks import _layout
+from streamrnn.tasks._rows import Rows, columns, slots, split
+from streamrnn.tasks._watch import watch
+from streamrnn.tasks.recipe import Recipe
+
+Sample: TypeAlias = float | Sequence[float | None] | Mapping[str, float] | npt.NDArray[Any]
+"""One row: a number, one number a channel, or channel name → number. NaN, None or a missing name is a missing value."""
+
+SECOND = 1_000_000_000
+
+
+class Forecast(NamedTuple):
+    """What is said of the next rows: (horizon, channels) each, row h - 1 for h rows ahead."""
+
+    value: Floats
+    lower: Floats
+    upper: Floats
+
+
+class Forecaster:
+    """Forecasts every channel of a stream for the next 1 … H rows, and learns from each row as it comes.
+
+    channels   how many, or their names
+    recipe     every choice there is (streamrnn.Recipe); keyword arguments replace single ones
+    A forecast is a convex mix of persistence and an online-trained net: recurrent state, lags, level and bias through a
+    recursive least squares readout. Bands are conformal. Values may be of any scale; NaN is missing.
+
+    >>> import math
+    >>> model = Forecaster(horizon=3)
+    >>> for i in range(400):
+    ...     model.learn_one(math.sin(i / 5))
+    >>> round(model.predict_one(), 2), round(math.sin(400 / 5), 2)
+    (-0.99, -0.99)
+    >>> model.forecast().value.shape
+    (3, 1)
+    """
+
+    scoring = False
+
+    def __init__(self, channels: int | Sequence[str] = 1, recipe: Recipe | None = None, **choices: Any) -> None:
+        names = tuple(str(i) for i in range(channels)) if isinstance(channels, int) else tuple(channels)
+        if not names or len(set(names)) != len(names):
+            raise ModelError("a stream needs at least one channel, each with its own name", got=channels)
+        self.channels = names
+        self.recipe = _checked(recipe or Recipe(), choices)
+        r = self.recipe
+        c = len(names)
+        self._taps = _layout.lags_for(c, r.lags)
+        self.model = Model.named(r.cell, r.learner, r.update, r.units, 2 * c, r.window)
+        fields = _layout.own_fields(c, r.units, self._taps, r.horizon, self.scoring) + self.model.fields()
+        self.arena = Arena(Layout(fields, r.dtype))
+        self._width = columns(c, r.horizon)
+        self._places = self._find_places()
+        self._watch = _compiled(self.model)
+        self._start()
+
+    # ------------------------------------------------------------ one row at a time
+
+    def learn_one(self, x: Sample, t: float | None = None) -> None:
+        """Learn from one row. t: seconds since 1970; None: one second after the last row."""
+        self.run(self._time(t), self._row(x))
+
+    def predict_one(self) -> float | Floats:
+        """The forecast of the next row: a number for one channel, else (C,). NaN for a channel not seen yet."""
+        ahead = self.forecast(1).value[0]
+        return float(ahead[0]) if len(self.channels) == 1 else ahead
+
+    def forecast(self, horizon: int | None = None) -> Forecast:
+        """What was said after the last row of the next `horizon` rows (all that the recipe has, if None).
+
+        Raises InputError where the recipe has no such horizon.
+        """
+        h = self.recipe.horizon if horizon is None else horizon
+        if not 1 <= h <= self.recipe.horizon:
+            raise InputError("no forecast that far ahead", got=h, expected=f"1 to {self.recipe.horizon}",
+                             hint=f"Build the model with horizon={h}")  # fmt: skip
+        a = self.arena
+        r = (self.samples - 1) % (self.recipe.horizon + 1)
+        known = a["seen"] > 0
+        value = np.where(known, a["mix"][r, :h], math.nan)
+        half = a["width"][r, :h]
+        return Forecast(value, value - half, value + half)
+
+    def step(self, x: Floats, out: Floats, t: float | None = None) -> None:
+        """The array form, for loops: learn from x (C,) and write what is said into out (columns,), without allocating
+        anything that grows. `slots` says where in `out` each quantity lies; `new_output()` makes one."""
+        self._watch(
+            self.arena.ints, self.arena.wide, self.arena.real, self.arena.layout.table, self._places,
+            self._time(t), x.reshape(1, -1), out.reshape(1, -1),
+        )  # fmt: skip
+
+    @property
+    def slots(self) -> dict[str, slice]:
+        """Name → place in the output of `step`."""
+        return slots(len(self.channels), self.recipe.horizon)
+
+    def new_output(self) -> Floats:
+        """An array for `step` to write to."""
+        return np.zeros(self._width)
+
+    # ------------------------------------------------------------ many rows
+
+    def run(self, time: Ints, values: Floats) -> Rows:
+        """Learn from N rows in order, and say of each what `Rows` has.
+
+        time    (N,) int64 nanoseconds since 1970, strictly increasing, and after the last row's
+        values  (N, C) float64
+        Raises InputError where shapes or times do not fit; then nothing was learned.
+        """
+        time = np.ascontiguousarray(time, np.int64)
+        values = np.ascontiguousarray(values, np.float64)
+        n = len(time)
+        if values.shape != (n, len(self.channels)) or time.ndim != 1:
+            raise InputError("rows do not fit the model", got=f"time {time.shape}, values {values.shape}",
+                             expected=f"time (N,), values (N, {len(self.channels)})")  # fmt: skip
+        if n and ((self.samples and time[0] <= self.last_time) or (n > 1 and bool((np.diff(time) <= 0).any()))):
+            raise InputError("times must be strictly increasing", hint="Drop duplicates and late rows first")
+        out = np.zeros((n, self._width))
+        a = self.arena
+        self._watch(a.ints, a.wide, a.real, a.layout.table, self._places, time, values, out)
+        return split(time, out, len(self.channels), self.recipe.horizon)
+
+    # ------------------------------------------------------------ what is known of the stream
+
+    @property
+    def samples(self) -> int:
+        """Rows seen."""
+        return int(self.arena["clock"][_layout.ROWS])
+
+    @property
+    def last_time(self) -> int:
+        """Nanoseconds since 1970 of the last row; 0 before the first."""
+        return int(self.arena["clock"][_layout.TIME])
+
+    @property
+    def interval(self) -> float:
+        """Typical seconds between rows; 0 before there are two."""
+        return float(self.arena["pace"][_layout.INTERVAL])
+
+    @property
+    def guarded(self) -> int:
+        """How often a gradient or state that had run away was dropped and the influence begun anew."""
+        return int(self.arena["clock"][_layout.GUARDED])
+
+    @property
+    def statistics(self) -> dict[str, Floats]:
+        """Running sums since the start, a channel each: live views, not copies.
+
+        judged (forecasts compared), absolute_error and squared_error of the one-step forecasts, absolute_change and
+        squared_change (those of persistence on the same rows), covered (inside their band), missing, not_finite.
+        """
+        return dict(zip(_layout.STATISTIC_NAMES, self.arena["statistics"], strict=True))
+
+    # ------------------------------------------------------------ state
+
+    def snapshot(self) -> Array:
+        """All of the model's memory, copied: `restore` continues from it to the same bits."""
+        return self.arena.snapshot()
+
+    def restore(self, snapshot: Array) -> None:
+        """Continue from a snapshot of a model of the same recipe and channels."""
+        self.arena.restore(snapshot)
+
+    def to_bytes(self) -> bytes:
+        """The model as versioned, checksummed bytes (streamrnn.state)."""
+        owner = {
+            "task": type(self).__name__,
+            "channels": list(self.channels),
+            "recipe": msgspec.to_builtins(self.recipe),
+        }
+        return self.arena.to_bytes(owner)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The model that `to_bytes` wrote. Raises StateError where the bytes are damaged or of another kind."""
+        stored = read_bytes(data)
+        model = cls(*_described(stored, cls.__name__))
+        model.arena.load(stored)
+        return model
+
+    # ------------------------------------------------------------ inside
+
+    def _find_places(self) -> Ints:
+        layout = self.arena.layout
+        names = [f.name for f in layout.fields]
+        learner = _layout.OWN + len(NET_FIELDS)
+        update = len(names) - len(self.model.update.fields(self.model.n, self.model.q))
+        own = [row for row, f in zip(layout.table, layout.fields, strict=True)
+               if f.name.startswith("learner.") and f.section == "real"]  # fmt: skip
+        end = own[-1][0] + math.prod(own[-1][1:])
+        return np.array([learner, update, own[0][0], end, self._taps], np.int64)
+
+    def _start(self) -> None:
+        r, a = self.recipe, self.arena
+        self.model.start(a, (r.seed,))
+        hyper = a["hyper"]
+        hyper[_layout.RATE], hyper[_layout.MISS], hyper[_layout.HALF_LIFE] = r.learning_rate, 1.0 - r.level, r.half_life
+        hyper[_layout.THRESHOLD], hyper[_layout.HOLD], hyper[_layout.SCORING] = r.threshold, r.hold, self.scoring
+        a["variance"][:] = _layout.VARIANCE0
+        a["error"][:] = 1.0
+        a["regret"][:, :, 0] = 1.0  # in the beginning there is persistence
+        # a Gaussian's half-width in mean absolute errors, until the stream has said what its own is
+        normal = statistics.NormalDist()
+        a["quantile"][:] = normal.inv_cdf(0.5 + 0.5 * r.level) / math.sqrt(2.0 / math.pi)
+
+    def _time(self, t: float | None) -> Ints:
+        if t is None:
+            return np.array([self.last_time + SECOND], np.int64)
+        if not (math.isfinite(t) and 0.0 <= t < 9.2e9):
+            raise InputError("a time must be seconds since 1970", got=t, expected="0 … 9.2e9")
+        return np.array([round(t * SECOND)], np.int64)
+
+    def _row(self, x: Sample) -> Floats:
+        if isinstance(x, Mapping):
+            unknown = sorted(set(x) - set(self.channels))
+            if unknown:
+                raise InputError("no such channel", got=unknown, expected=list(self.channels))
+            x = [x.get(name, math.nan) for name in self.channels]
+        if not isinstance(x, np.ndarray) and isinstance(x, Sequence):
+            x = [math.nan if v is None else v for v in x]
+        row = np.array(x, np.float64).reshape(1, -1)
+        if row.shape[1] != len(self.channels):
+            raise InputError("a row has one number a channel", got=row.shape[1], expected=len(self.channels))
+        return row
+
+
+def _checked(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
+    try:
+        return msgspec.convert(msgspec.to_builtins(recipe) | choices, Recipe)
+    except msgspec.ValidationError as problem:
+        raise ModelError(f"wrong recipe: {problem}", got=choices, expected="see streamrnn.Recipe") from None
+
+
+def _described(stored: StoredState, task: str) -> tuple[list[str], Recipe]:
+    if stored.owner.get("task") != task:
+        raise StateError("stored state is of another kind of model", got=stored.owner.get("task"), expected=task)
+    try:
+        return stored.owner["channels"], msgspec.convert(stored.owner["recipe"], Recipe)
+    except (KeyError, msgspec.ValidationError) as problem:
+        raise StateError(f"stored state has an unknown recipe: {problem}") from None
+
+
+_watchers: dict[tuple[int, int, int], Any] = {}
+
+
+def _compiled(model: Model) -> Any:
+    """The loop for this cell, learner and update; one for all models of the same three."""
+    key = (id(model.cell), id(model.representation), id(model.update))
+    if key not in _watchers:
+        owner = f"{model.cell.name}_{model.learner.name}_{model.update.name}_{RLS.name}"
+        _watchers[key] = bind(watch, owner, **model.kernels())
+    return _watchers[key]

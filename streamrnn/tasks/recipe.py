@@ -1,0 +1,48 @@
+"""Recipe: every choice that makes a model, as one immutable value. The `[model]` table of a configuration is a Recipe.
+
+Times are in seconds. 0 for a half-life means: so many of the stream's typical intervals as the field says, so that one
+default serves a stream at 5 Hz and one at one sample an hour.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+AUTO_HALF_LIFE = 1386.0
+"""Typical intervals in the default half-life: 2^(-1/1386) = 0.9995 a sample."""
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a model is made of. Defaults are the ones measured in docs/accuracy.md."""
+
+    cell: str = "elman"
+    """Recurrent cell: elman, elman_relu, indrnn, gru, lstm."""
+    units: Annotated[int, Meta(ge=1, le=256)] = 8
+    """Recurrent units."""
+    learner: str = "rtrl"
+    """How credit flows back in time: rtrl (exact), snap1, immediate, tbptt."""
+    window: Annotated[int, Meta(ge=1, le=4096)] = 32
+    """Steps back that `tbptt` looks; other learners ignore it."""
+    update: str = "rmsprop"
+    """How the cell's weights move: rmsprop, adam, sgd."""
+    learning_rate: Annotated[float, Meta(ge=0.0, le=1.0)] = 1e-3
+    """Step size of `update`. The readout is second-order and has none."""
+    lags: Annotated[int, Meta(ge=0, le=512)] = 16
+    """Past changes of each channel that reach the readout directly."""
+    horizon: Annotated[int, Meta(ge=1, le=1024)] = 1
+    """Forecasts are made for 1 … horizon samples ahead."""
+    level: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.9
+    """Nominal coverage of the bands."""
+    half_life: Annotated[float, Meta(ge=0.0)] = 0.0
+    """Seconds after which what was learned counts half; 0: 1386 typical intervals of the stream."""
+    threshold: Annotated[float, Meta(gt=0.0)] = 12.5
+    """Surprise in nats at which an alarm is raised; it is the anomaly score 0.5."""
+    hold: Annotated[float, Meta(ge=0.0)] = 0.0
+    """Seconds that the surprise must stay below half the threshold before an alarm ends; 0: 20 typical intervals."""
+    dtype: Literal["float64", "float32"] = "float64"
+    """Precision of cell, influence and readout. Levels, scales and times are float64 in any case."""
+    seed: Annotated[int, Meta(ge=0)] = 0
+    """Seed of the initial weights."""

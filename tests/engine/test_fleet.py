@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from streamrnn.engine.fleet import Admission, Fleet, Known, stream_seed
+from streamrnn.engine.loop import detector
+from streamrnn.errors import Reason, WireError
+from streamrnn.tasks.recipe import Recipe
+
+
+def fleet(**admission):
+    return Fleet(Recipe(), Admission(**admission), detector, now=0.0)
+
+
+def refusal(streams, name, channels):
+    with pytest.raises(WireError) as caught:
+        streams.admit(name, channels, 0.0)
+    return caught.value.reason
+
+
+def test_a_stream_is_taken_in_once():
+    streams = fleet()
+    assert streams.admit("a", ("x",), 0.0) is streams.admit("a", ("other",), 1.0)
+    assert [s.name for s in streams] == ["a"]
+
+
+def test_each_reason_to_refuse_a_stream():
+    streams = fleet(admit=("a*",), limit=2, channel_limit=3)
+    assert refusal(streams, "b", ("x",)) is Reason.UNKNOWN_STREAM
+    assert refusal(streams, "a", ()) is Reason.WRONG_CHANNELS
+    assert refusal(streams, "a", ("x", "y", "z", "w")) is Reason.WRONG_CHANNELS
+    assert refusal(streams, "a", ("x", "x")) is Reason.WRONG_CHANNELS
+    streams.admit("a1", ("x",), 0.0)
+    assert refusal(streams, "a1", ("x", "y")) is Reason.WRONG_CHANNELS
+    streams.admit("a2", ("x",), 0.0)
+    assert refusal(streams, "a3", ("x",)) is Reason.TOO_MANY_STREAMS
+    assert len(streams) == 2
+
+
+def test_known_streams_are_there_and_need_no_pattern():
+    streams = fleet(admit=(), known=(Known(name="pump", channels=("flow",)),))
+    assert streams.admit("pump", ("flow",), 0.0).index == 0
+    assert refusal(streams, "other", ("x",)) is Reason.UNKNOWN_STREAM
+
+
+def test_seeds_differ_by_stream_and_repeat():
+    seeds = {stream_seed(seed, name) for seed in (0, 1) for name in ("a", "b", "c")}
+    assert len(seeds) == 6
+    assert stream_seed(7, "pump") == stream_seed(7, "pump")
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_streams_have_weights_of_their_own():
+    streams = fleet()
+    a, b = (streams.admit(name, ("x",), 0.0) for name in "ab")
+    assert a.model.to_bytes() != b.model.to_bytes()
+    assert a.model.to_bytes() == fleet().admit("a", ("x",), 0.0).model.to_bytes()
+
+
+@pytest.mark.parametrize(("silent_after", "interval", "quiet", "silent"), [
+    (0.0, 0.0, 4.0, False),
+    (0.0, 0.0, 6.0, True),
+    (0.0, 3600.0, 35000.0, False),
+    (0.0, 3600.0, 37000.0, True),
+    (2.0, 3600.0, 3.0, True),
+])  # fmt: skip
+def test_when_a_stream_is_silent(silent_after, interval, quiet, silent):
+    streams = fleet(silent_after=silent_after)
+    stream = streams.admit("a", ("x",), 100.0)
+    streams.counters.interval[stream.index] = interval
+    assert (streams.silent(100.0 + quiet) == [stream]) is silent
+
+
+def test_totals_are_over_streams_and_channels():
+    streams = fleet()
+    for name, channels in (("a", ("x",)), ("b", ("x", "y"))):
+        streams.admit(name, channels, 0.0).model.run(np.array([0, 1]), np.full((2, len(channels)), np.nan))
+    assert streams.total("missing") == 6.0

@@ -1,0 +1,196 @@
+import logging
+import threading
+
+import numpy as np
+import pytest
+
+from streamrnn.engine.fleet import Admission, Known
+from streamrnn.engine.loop import Engine
+from streamrnn.engine.ports import Batch, Reject
+from streamrnn.errors import ConnectorError, InputError, Reason
+from streamrnn.tasks.detect import Detector
+from streamrnn.tasks.recipe import Recipe
+
+
+def wave(n, start=0):
+    t = np.arange(start, start + n)
+    return t, 10 + np.sin(t / 7) + 0.1 * np.random.default_rng(start).standard_normal(n)
+
+
+def run(engine):
+    engine.run(threading.Event())
+    return engine
+
+
+def test_results_are_those_of_the_model(engine, batch, kept):
+    t, x = wave(300)
+    run(engine([batch("a", t[:200], x[:200])], [batch("a", t[200:], x[200:])]))
+    seeded = kept.results  # what the engine gave
+    from streamrnn.engine.fleet import stream_seed
+
+    model = Detector(channels=("c0",), recipe=Recipe(seed=stream_seed(0, "a")))
+    rows = model.run(t * 1_000_000_000, x[:, None])
+    for name in ("expected", "lower", "upper", "score", "share", "forecast", "forecast_lower", "forecast_upper"):
+        np.testing.assert_array_equal(np.concatenate([getattr(r, name) for r in seeded]), getattr(rows, name))
+    assert [len(r.time) for r in seeded] == [200, 100]
+    assert seeded[1].level == Recipe().level
+    assert seeded[1].interval == 1.0
+    assert not seeded[1].warming
+
+
+def test_sample_counts_and_latest_row(engine, batch):
+    t, x = wave(50)
+    e = run(engine([batch("a", t, x), batch("b", t[:7], x[:7])]))
+    assert e.fleet.counters.samples[:2].tolist() == [50, 7]
+    assert e.fleet["a"].latest[0, 0] == x[-1]
+    assert e.tally.newest == 49_000_000_000
+    assert e.tally.steps.sum() == 57
+
+
+def test_an_event_gives_one_alarm_and_one_clearing(engine, batch, kept, caplog):
+    t, x = wave(600)
+    x[500:520] += 50.0
+    with caplog.at_level(logging.INFO, "streamrnn.engine"):
+        e = run(engine([batch("a", t, x)]))
+    raised, cleared = kept.results[0].alarms
+    assert (raised.raised, cleared.raised) == (True, False)
+    assert raised.time == 500_000_000_000
+    assert raised.since == cleared.since == raised.time
+    assert (raised.channel, raised.value) == ("c0", x[500])
+    assert raised.lower < raised.expected < raised.upper < raised.value
+    assert cleared.score >= raised.score >= 0.5
+    assert e.fleet.counters.alarms[0] == 1
+    assert e.fleet.counters.active[0] == 0
+    lines = [r.getMessage() for r in caplog.records if getattr(r, "event", "") in ("alarm", "cleared")]
+    assert [line.split()[0] for line in lines] == ["ALARM", "cleared"]
+    assert "expected" in lines[0]
+    assert [r.levelname for r in caplog.records if getattr(r, "event", "") == "alarm"] == ["WARNING"]
+
+
+# ---------------------------------------------------------------- bad input
+
+
+def storm(batch):
+    """Input that holds every reason that the engine itself finds, and one that it is told of."""
+    return {
+        Reason.WRONG_CHANNELS: batch("good", [10_000], [[1.0, 2.0]]),
+        Reason.LATE: batch("good", [3.5], [1.0]),
+        Reason.DUPLICATE: batch("good", [199], [1.0]),
+        Reason.UNKNOWN_STREAM: batch("stranger", [1], [1.0]),
+        Reason.TOO_MANY_STREAMS: batch("g-third", [1], [1.0]),
+        Reason.NOT_FINITE: batch("bad", [5000, 5001], [np.inf, 1e300]),
+        Reason.MALFORMED: batch("good", [10_001], [1.0], sequence=-5),
+        **{
+            r: Reject(r, "bad", "told by the source")
+            for r in (Reason.TRUNCATED, Reason.OVERSIZE, Reason.BAD_TIME, Reason.NOT_A_NUMBER)
+        },
+    }
+
+
+def test_bad_input_is_counted_by_reason_and_changes_no_other_stream_by_a_bit(engine, batch):
+    t, x = wave(200)
+    admission = Admission(admit=("g*", "bad"), limit=2)
+    start = [batch("good", t, x), batch("bad", t, x)]
+    clean = run(engine(start, admission=admission))
+    bad = storm(batch)
+    assert set(bad) == set(Reason)
+    stormy = run(engine(start, *([item] for item in bad.values()), admission=admission))
+    expected = dict.fromkeys(Reason, 1) | {Reason.NOT_FINITE: 2}
+    assert stormy.rejected() == expected
+    assert clean.rejected() == dict.fromkeys(Reason, 0)
+    assert stormy.fleet["good"].model.to_bytes() == clean.fleet["good"].model.to_bytes()
+    assert stormy.fleet["bad"].model.to_bytes() != clean.fleet["bad"].model.to_bytes()  # the comparison can fail
+
+
+def test_a_flood_of_rejects_gives_few_lines_which_hold_the_count(engine, caplog, clock):
+    e = engine(*[[Reject(Reason.MALFORMED, f"s{i % 2}", "nonsense")] for i in range(1000)])
+    with caplog.at_level(logging.WARNING, "streamrnn.engine"):
+        run(e)
+    fields = [r.fields for r in caplog.records]
+    assert len(fields) == 4  # two at once, two with the rest at the end
+    assert sum(f["count"] for f in fields) == 1000
+    assert {f["stream"] for f in fields} == {"s0", "s1"}
+
+
+def test_names_of_strangers_cannot_fill_memory_or_log(engine, caplog):
+    e = engine(*[[Reject(Reason.MALFORMED, f"stranger {i}", "nonsense")] for i in range(3000)])
+    with caplog.at_level(logging.WARNING, "streamrnn.engine"):
+        run(e)
+    assert len(caplog.records) < 600
+    assert sum(r.fields["count"] for r in caplog.records) == 3000
+
+
+def test_gaps_and_restarts_are_counted(engine, batch):
+    e = run(engine([batch("a", [1, 2], [1, 1], 0)], [batch("a", [5], [1], 7)], [batch("a", [6], [1], 0)]))
+    assert e.fleet.counters.gaps[0] == 5
+    assert e.fleet.counters.restarts[0] == 1
+    assert e.fleet.counters.samples[0] == 4
+
+
+def test_empty_batch_does_nothing(engine, kept):
+    e = run(engine([Batch("a", np.zeros(0, np.int64), np.zeros((0, 1)), ("c",))]))
+    assert (len(e.fleet), kept.results) == (0, [])
+
+
+# ---------------------------------------------------------------- sinks, sources, stopping
+
+
+class Broken:
+    Options = None
+    dropped = 3
+
+    def write(self, results):
+        raise RuntimeError("no room")
+
+    def flush(self):
+        raise RuntimeError("no room")
+
+
+def test_a_broken_sink_does_not_stop_the_others(batch, given, kept, clock, caplog):
+    e = Engine(
+        given([batch("a", [1], [1.0])], [batch("a", [2], [1.0])]),
+        {"broken": Broken(), "kept": kept},
+        Recipe(),
+        clock=clock,
+    )
+    run(e)
+    assert len(kept.results) == 2
+    assert kept.flushed == 1
+    assert e.sink_errors == {"broken": 3, "kept": 0}
+    assert "sink broken failed" in caplog.text
+
+
+def test_a_source_error_is_raised_after_flushing(engine, batch, kept):
+    e = engine([batch("a", [1], [1.0])], InputError("broken row", where="file.csv:7"))
+    with pytest.raises(InputError, match=r"file\.csv:7"):
+        run(e)
+    assert (len(kept.results), kept.flushed) == (1, 1)
+
+
+def test_any_other_error_of_a_source_names_the_source(engine):
+    with pytest.raises(ConnectorError, match="Given: the source failed"):
+        run(engine(OSError("pulled the plug")))
+
+
+def test_what_has_arrived_is_used_after_a_stop(engine, batch, kept):
+    stop = threading.Event()
+    stop.set()
+    engine([batch("a", [1], [1.0])], [batch("a", [2], [1.0])], [], [batch("a", [3], [1.0])]).run(stop)
+    assert len(kept.results) == 2  # an empty answer ends the drain
+    assert kept.flushed == 1
+
+
+def test_silence_is_logged_once_and_its_end_too(engine, batch, clock, caplog):
+    e = engine(
+        [batch("a", [1], [1.0])],
+        [],
+        [],
+        [batch("a", [2], [1.0])],
+        [],
+        admission=Admission(known=(Known(name="b", channels=("c0",)),)),
+    )
+    with caplog.at_level(logging.INFO, "streamrnn.engine"):
+        for _ in range(5):
+            e.turn(0.0)
+            clock.seconds += 6.0
+    assert [r.getMessage() for r in caplog.records] == ["b is silent", "a is silent", "a is heard again"]
