@@ -167,14 +167,14 @@ class _Locator:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-class _Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]
+class _Implementation(caching.CompileResultCacheImpl):
     def __init__(self, function: Any, folder: pathlib.Path) -> None:
         self._lineno = function.__code__.co_firstlineno
         self._locator = _Locator(function, folder)
         self._filename_base = function.__qualname__.replace("<", "").replace(">", "")
 
 
-class _ContentCache(caching.FunctionCache):  # type: ignore[misc]
+class _ContentCache(caching.FunctionCache):
     """One file pair per content and signature; the address alone decides, times and paths of sources do not."""
 
     def __init__(self, function: Any, folder: pathlib.Path, content: str) -> None:
@@ -226,7 +226,7 @@ def _usable_cache() -> pathlib.Path | None:
 # ---------------------------------------------------------------- progress
 
 
-class _Progress(event.Listener):  # type: ignore[misc]
+class _Progress(event.Listener):
     """Says what is being compiled, and how long it took: seconds of silence look like a hang."""
 
     def __init__(self) -> None:

@@ -24,6 +24,8 @@ from streamrnn.errors import ConfigError, ConnectorError, ModelError
 from streamrnn.tasks.recipe import Recipe
 
 C = TypeVar("C", Source, Sink)
+_STEP = re.compile(r"\.([^.\[]+)|\[([\d.]+)\]")
+"""One step of msgspec's paths: `.key`, `[3]`, or `[...]` for any place."""
 
 
 class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -171,12 +173,29 @@ def _convert(table: Mapping[str, Any], kind: type[T], file: str, path: str) -> T
         steps = where.rstrip("`")
         full = (path + steps).lstrip(".")
         found = _at(table, steps)
+        expected = _expectation(what, kind, steps)
         raise ConfigError(
-            "wrong value" if steps else "wrong table",
+            "wrong value" if expected else what.replace("`", "'"),
             where=f"{file}: {full}" if full else file,
             got=None if isinstance(found, Mapping) else _show(found),
-            expected=what.removeprefix("Expected ").replace("`", "").partition(", got ")[0],
+            expected=expected,
         ) from problem
+
+
+def _expectation(what: str, kind: type[msgspec.Struct], steps: str) -> str | None:
+    """What msgspec would have liked; None where its message is not of that form."""
+    if what.startswith("Expected "):
+        return what.removeprefix("Expected ").replace("`", "").partition(", got ")[0]
+    if what.startswith("Invalid enum value"):
+        return f"one of {', '.join(map(_show, _choices(kind, steps)))}"
+    return None
+
+
+def _choices(kind: Any, steps: str) -> tuple[Any, ...]:
+    """The values that the field at msgspec's path may have."""
+    for key, _ in _STEP.findall(steps):
+        kind = get_type_hints(kind)[key] if key else get_args(kind)[0]
+    return get_args(kind)
 
 
 def _check_keys(value: Any, kind: Any, file: str, path: str) -> None:
@@ -203,7 +222,7 @@ def _check_keys(value: Any, kind: Any, file: str, path: str) -> None:
 
 def _at(table: Any, steps: str) -> Any:
     """What stands at msgspec's path `.a.b[3]`, or None."""
-    for key, place in re.findall(r"\.([^.\[]+)|\[(\d+)\]", steps):
+    for key, place in _STEP.findall(steps):
         try:
             table = table[key] if key else table[int(place)]
         except (KeyError, IndexError, TypeError):

@@ -53,9 +53,8 @@ def status_lines(engine: Engine) -> Iterator[tuple[str, dict[str, object]]]:
     rows = [_row(engine, stream, stream.name in silent) for stream in shown]
     widths = [max(len(row[0][column]) for row in rows) for column in range(len(rows[0][0]))]
     for cells, fields in rows:
-        left, right = cells[:1], cells[1:-1]
-        padded = [left[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(right, widths[1:-1], strict=True))]
-        yield "  ".join([*padded, cells[-1]]), fields
+        numbers = [cell.rjust(width) for cell, width in zip(cells[1:-1], widths[1:-1], strict=True)]
+        yield "  ".join([cells[0].ljust(widths[0]), *numbers, cells[-1]]), fields
     if len(streams) > LINES:
         yield f"and {len(streams) - LINES} streams more", {"streams": len(streams)}
 
@@ -74,7 +73,8 @@ def _row(engine: Engine, stream: Stream, silent: bool) -> tuple[list[str], dict[
     cells = [
         f"{stream.name} {channel}",
         figure(value),
-        f"expected {figure(expected)}",
+        "expected",
+        figure(expected),
         f"({figure(lower)} … {figure(upper)})",
         f"score {score:.2f}",
         state,

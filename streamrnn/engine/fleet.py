@@ -83,6 +83,10 @@ class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     channels: Annotated[tuple[str, ...], Meta(min_length=1)]
     """Names of its channels, in the order of its values."""
 
+    def __post_init__(self) -> None:
+        if len(set(self.channels)) != len(self.channels):
+            raise ValueError(f"two channels of {self.name!r} have one name, expected distinct names")
+
 
 class Admission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which streams are taken in. The `[streams]` table of a configuration is an Admission."""
@@ -97,6 +101,13 @@ class Admission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Seconds without a sample after which a stream is silent; 0: ten typical intervals of it, 5 s at the least."""
     known: tuple[Known, ...] = ()
     """Streams that are expected."""
+
+    def __post_init__(self) -> None:
+        names = {known.name for known in self.known}
+        if len(names) != len(self.known):
+            raise ValueError("two known streams have one name, expected distinct names")
+        if len(names) > self.limit:
+            raise ValueError(f"{len(names)} streams are known, expected at most limit = {self.limit}")
 
 
 @dataclass(slots=True, frozen=True)
@@ -154,7 +165,7 @@ class Fleet:
 
     def __init__(self, recipe: Recipe, admission: Admission, build: ModelFactory, now: float) -> None:
         self.recipe, self.admission, self._build = recipe, admission, build
-        self.counters = Counters(max(admission.limit, len(admission.known)))
+        self.counters = Counters(admission.limit)
         self._streams: dict[str, Stream] = {}
         for known in admission.known:
             self._add(known.name, known.channels, now)

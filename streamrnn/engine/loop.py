@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -80,31 +80,26 @@ class Engine:
         """
         try:
             while not stop.is_set():
-                pause = min(self._source.next_awake(), TURN)
-                if pause > 0.0:
-                    self.turned = self.clock.monotonic()
-                    self._housekeep()
-                    stop.wait(pause)
-                elif not self.turn(TURN):
+                arrived = self.turn(TURN)
+                if arrived is None:
                     return
+                if arrived == 0:
+                    stop.wait(min(self._source.next_awake(), TURN))
             deadline = self.clock.monotonic() + DRAIN
-            while self.clock.monotonic() < deadline and self.turn(0.0, until_empty=True):
+            while self.clock.monotonic() < deadline and self.turn(0.0):
                 pass
         finally:
             self.flush()
 
-    def turn(self, timeout: float, *, until_empty: bool = False) -> bool:
-        """Take what the source has, waiting up to `timeout` seconds for it. False: the source has ended.
-
-        With `until_empty`, False also where nothing came.
-        """
+    def turn(self, timeout: float) -> int | None:
+        """Take what the source has, waiting up to `timeout` seconds for it. How much it was; None at its end."""
         arrived = self._ask(timeout)
         self.turned = self.clock.monotonic()
         results = [result for item in arrived or () if (result := self._take(item)) is not None]
         if results:
             self._publish(results)
         self._housekeep()
-        return bool(arrived) if until_empty else arrived is not None
+        return None if arrived is None else len(arrived)
 
     def flush(self) -> None:
         """Hand over what sinks and log still hold."""
@@ -121,14 +116,13 @@ class Engine:
         counts[Reason.NOT_FINITE] += int(self.fleet.total("not_finite"))
         return counts
 
-    def _ask(self, timeout: float) -> list[Batch | Reject] | None:
+    def _ask(self, timeout: float) -> Sequence[Batch | Reject] | None:
         try:
-            arrived = self._source.next_batch(timeout)
+            return self._source.next_batch(timeout)
         except StreamrnnError:
             raise
         except Exception as problem:
             raise ConnectorError("the source failed", where=type(self._source).__name__, got=repr(problem)) from problem
-        return None if arrived is None else list(arrived)
 
     def _take(self, item: Batch | Reject) -> Result | None:
         """The result of one batch; None where nothing of it was used."""
@@ -218,7 +212,7 @@ class Engine:
 
     def _reject(self, reason: Reason, stream: str, detail: str, count: int) -> None:
         self.tally.reject(reason, count)
-        text = f"{stream or 'unknown stream'}: {reason}: {detail[:200]}"
+        text = ": ".join(part for part in (stream or "unknown stream", reason, detail[:200]) if part)
         self._log.warn(f"rejected {reason}", stream, text, count, reason=str(reason), stream=stream)
 
     def _housekeep(self) -> None:

@@ -18,7 +18,7 @@ from streamrnn.errors import ConnectorError, StreamrnnError
 QUEUE = 64
 """Answers of sources that wait for the engine at the most; a source whose answer finds no room waits."""
 TURN = 0.2
-"""Seconds between two looks at the stop event."""
+"""Seconds that a thread waits at the most before it looks at the stop event."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -93,13 +93,11 @@ class MergedSource:
     def _read(self, name: str, source: Source) -> None:
         try:
             while not self._stop.is_set():
-                pause = min(source.next_awake(), TURN)
-                if pause > 0.0:
-                    self._stop.wait(pause)
-                    continue
                 items = source.next_batch(TURN)
                 if items is None or items:
                     self._hand_over(_Answer(name, items, source.snapshot()))
+                else:
+                    self._stop.wait(min(source.next_awake(), TURN))
                 if items is None:
                     return
         except StreamrnnError as problem:

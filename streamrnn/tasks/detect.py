@@ -17,7 +17,7 @@ class Detector(Forecaster):
     >>> model = Detector(seed=1)
     >>> for i in range(600):
     ...     model.learn_one(20 + i % 5)
-    >>> model.score_one(23.0) < 0.1, model.score_one(60.0) > 0.5
+    >>> model.score_one(20.0) < 0.1, model.score_one(60.0) > 0.5     # 20 is next in the pattern
     (True, True)
     """
 

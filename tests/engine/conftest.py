@@ -12,19 +12,7 @@ import pytest
 from streamrnn.engine.loop import Engine
 from streamrnn.engine.ports import Batch, Reject, Result
 from streamrnn.tasks.recipe import Recipe
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def now(self) -> int:
-        return int(self.seconds * 1e9)
-
-    def monotonic(self) -> float:
-        return self.seconds
+from streamrnn.testing.scripted import ManualClock
 
 
 class Given:
@@ -75,8 +63,8 @@ class Kept:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock(now=1000 * 10**9, monotonic=1000.0)
 
 
 @pytest.fixture
@@ -102,7 +90,7 @@ def batch() -> Callable[..., Batch]:
 
 
 @pytest.fixture
-def engine(clock: Clock, kept: Kept) -> Callable[..., Engine]:
+def engine(clock: ManualClock, kept: Kept) -> Callable[..., Engine]:
     """Makes an engine over the given answers of its source, with the sink `kept` and the standing clock."""
 
     def make(*answers: Any, **options: Any) -> Engine:

@@ -4,12 +4,13 @@ import threading
 import numpy as np
 import pytest
 
-from streamrnn.engine.fleet import Admission, Known
+from streamrnn.engine.fleet import Admission, Known, stream_seed
 from streamrnn.engine.loop import Engine
 from streamrnn.engine.ports import Batch, Reject
 from streamrnn.errors import ConnectorError, InputError, Reason
 from streamrnn.tasks.detect import Detector
 from streamrnn.tasks.recipe import Recipe
+from streamrnn.testing.scripted import EOF, Pause, ScriptedSource
 
 
 def wave(n, start=0):
@@ -25,17 +26,14 @@ def run(engine):
 def test_results_are_those_of_the_model(engine, batch, kept):
     t, x = wave(300)
     run(engine([batch("a", t[:200], x[:200])], [batch("a", t[200:], x[200:])]))
-    seeded = kept.results  # what the engine gave
-    from streamrnn.engine.fleet import stream_seed
-
     model = Detector(channels=("c0",), recipe=Recipe(seed=stream_seed(0, "a")))
     rows = model.run(t * 1_000_000_000, x[:, None])
     for name in ("expected", "lower", "upper", "score", "share", "forecast", "forecast_lower", "forecast_upper"):
-        np.testing.assert_array_equal(np.concatenate([getattr(r, name) for r in seeded]), getattr(rows, name))
-    assert [len(r.time) for r in seeded] == [200, 100]
-    assert seeded[1].level == Recipe().level
-    assert seeded[1].interval == 1.0
-    assert not seeded[1].warming
+        np.testing.assert_array_equal(np.concatenate([getattr(r, name) for r in kept.results]), getattr(rows, name))
+    assert [len(r.time) for r in kept.results] == [200, 100]
+    assert kept.results[1].level == Recipe().level
+    assert kept.results[1].interval == 1.0
+    assert not kept.results[1].warming
 
 
 def test_sample_counts_and_latest_row(engine, batch):
@@ -192,5 +190,11 @@ def test_silence_is_logged_once_and_its_end_too(engine, batch, clock, caplog):
     with caplog.at_level(logging.INFO, "streamrnn.engine"):
         for _ in range(5):
             e.turn(0.0)
-            clock.seconds += 6.0
-    assert [r.getMessage() for r in caplog.records] == ["b is silent", "a is silent", "a is heard again"]
+            clock.advance(6.0)
+    assert [r.getMessage() for r in caplog.records] == ["a is silent", "b is silent", "a is heard again"]
+
+
+def test_a_pause_of_the_source_is_waited_out(batch, kept):
+    script = [batch("a", [1], [1.0]), Pause(0.3), batch("a", [2], [1.0]), EOF]
+    run(Engine(ScriptedSource(script), {"kept": kept}, Recipe()))
+    assert len(kept.results) == 2

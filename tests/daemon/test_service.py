@@ -1,0 +1,215 @@
+"""The daemon as a real process: sockets, signals, exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+
+import msgspec
+import numpy as np
+import pytest
+import zmq
+from prometheus_client.parser import text_string_to_metric_families
+from streamrnn_connectors.zeromq import Sender
+
+SOURCE = '[[sources]]\nconnector = "zeromq"\nbind = "tcp://127.0.0.1:*"\n'
+
+
+def metrics(daemon, url):
+    status, text = daemon.get("/metrics", url)
+    assert status == 200
+    return {(s.name, *s.labels.values()): s.value for f in text_string_to_metric_families(text) for s in f.samples}
+
+
+def wait_until(condition, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, condition()
+        time.sleep(0.05)
+    return found
+
+
+class Receiver:
+    """A PULL socket that parses the results it gets."""
+
+    def __init__(self):
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.PULL)
+        self.socket.rcvhwm = 100_000
+        port = self.socket.bind_to_random_port("tcp://127.0.0.1")
+        self.endpoint = f"tcp://127.0.0.1:{port}"
+        self.messages = []
+
+    def receive(self, count, seconds=60.0):
+        deadline = time.monotonic() + seconds
+        while len(self.messages) < count and time.monotonic() < deadline:
+            if self.socket.poll(100):
+                self.messages.append(msgspec.json.decode(self.socket.recv()))
+        return self.messages
+
+    def close(self):
+        self.socket.close(0)
+        self.context.term()
+
+
+@pytest.fixture
+def receiver():
+    made = Receiver()
+    yield made
+    made.close()
+
+
+def test_ten_thousand_samples_sent_ten_thousand_counted(run_daemon, receiver):
+    sink = (
+        f'[[sinks]]\nconnector = "zeromq"\nsocket = "push"\nconnect = "{receiver.endpoint}"\n'
+        'send = ["score", "alarm"]\nhigh_water_mark = 100000\n[metrics]\nstreams = ["pump-*"]\n'
+    )
+    daemon = run_daemon(SOURCE + sink)
+    endpoint = daemon.wait_for("source")["endpoint"]
+    url = daemon.wait_for("listening")["http"]
+    t = 1_700_000_000 * 10**9 + np.arange(2500) * 10**9
+    x = np.stack([np.sin(np.arange(2500) / 9), np.cos(np.arange(2500) / 5)], axis=1)
+    x += 0.05 * np.random.default_rng(3).standard_normal(x.shape)
+    x[2000:2010, 1] += 30.0
+    with Sender(endpoint, linger=10.0) as sender:
+        for row in range(1500):
+            sender.send("pump-1", int(t[row]), x[row], channels=("pressure", "flow"))
+        sender.send_block("pump-1", t[1500:], x[1500:])
+        for name in ("pump-2", "pump-3", "valve"):
+            sender.send_block(name, t, x, channels=("pressure", "flow"))
+    received = receiver.receive(10_000 + 8)
+    found = wait_until(lambda: (m := metrics(daemon, url))["streamrnn_samples_total",] == 10_000 and m)
+    assert Counter((m["kind"], m["stream"]) for m in received if m["kind"] == "score") == {
+        ("score", name): 2500 for name in ("pump-1", "pump-2", "pump-3", "valve")
+    }
+    alarms = [m for m in received if m["kind"] == "alarm" and m["raised"]]
+    assert {m["stream"] for m in alarms} == {"pump-1", "pump-2", "pump-3", "valve"}
+    assert all(m["channel"] == "flow" and m["t_ns"] == t[2000] for m in alarms)
+    assert found["streamrnn_stream_samples_total", "pump-1"] == 2500
+    assert found["streamrnn_value", "flow", "pump-1"] == x[-1, 1]
+    assert found["streamrnn_alarms_total",] == len(alarms)
+    assert found["streamrnn_sink_dropped_total", "zeromq"] == 0
+    assert not any(v for key, v in found.items() if key[0] == "streamrnn_input_rejected_total")
+    status, body = daemon.get("/healthz", url)
+    assert (status, msgspec.json.decode(body)["samples"]) == (200, 10_000)
+    assert daemon.end() == 0
+    assert daemon.log[-1]["event"] == "stopped"
+    assert daemon.log[-1]["samples"] == 10_000
+
+
+def test_bad_input_over_the_socket_is_counted_by_reason(run_daemon):
+    daemon = run_daemon(SOURCE + 'max_message_bytes = 1000\n[streams]\nadmit = ["good", "bad*"]\nlimit = 2\n')
+    endpoint = daemon.wait_for("source")["endpoint"]
+    url = daemon.wait_for("listening")["http"]
+    messages = {
+        "malformed": b"\x00nonsense",
+        "truncated": b"SRN1" + bytes([1, 0, 0, 0]) + b"\xff\xff\xff\x7f" * 2 + bytes(16),
+        "oversize": b'{"stream": "bad", "v": 1}' + b" " * 1000,
+        "unknown_stream": b'{"stream": "stranger", "v": 1}',
+        "wrong_channels": b'{"stream": "good", "v": [1, 2, 3]}',
+        "not_a_number": b'{"stream": "bad", "v": "text"}',
+        "not_finite": b'{"stream": "bad", "v": 1e300}',
+        "late": b'{"stream": "good", "t": 1.0, "v": 1}',
+        "duplicate": b'{"stream": "good", "t": 5.0, "v": 1}',
+        "bad_time": b'{"stream": "good", "t": 1e30, "v": 1}',
+        "too_many_streams": b'{"stream": "bad-too", "v": 1}',
+    }
+    start = [b'{"stream": "good", "t": 5.0, "v": 1}', b'{"stream": "bad", "v": 1}']
+    context = zmq.Context()
+    out = context.socket(zmq.PUSH)
+    out.connect(endpoint)
+    for message in [*start, *messages.values()]:
+        out.send(message)
+    reasons = dict.fromkeys(messages, 1)
+
+    def counted():
+        rejected = {k[1]: v for k, v in metrics(daemon, url).items() if k[0] == "streamrnn_input_rejected_total"}
+        return rejected if sum(rejected.values()) >= len(messages) else None
+
+    assert wait_until(counted) == reasons
+    for _ in range(1000):
+        out.send(messages["malformed"])
+    out.close()
+    context.term()
+    wait_until(lambda: metrics(daemon, url)["streamrnn_input_rejected_total", "malformed"] == 1001)
+    assert daemon.end() == 0
+    lines = [entry for entry in daemon.log if entry["event"] == "rejected malformed"]
+    assert len(lines) <= 3
+    assert sum(entry["count"] for entry in lines) == 1001
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_manager_is_told_and_signals_end_it_well(run_daemon, tmp_path, number):
+    name = f"@streamrnn-test-{os.getpid()}-{number}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0" + name[1:])
+        manager.settimeout(180.0)
+        daemon = run_daemon(SOURCE, environment={**os.environ, "NOTIFY_SOCKET": name})
+        assert manager.recv(100) == b"READY=1"
+        assert daemon.end(number) == 0
+        assert manager.recv(100) == b"STOPPING=1"
+    assert daemon.log[-1]["message"].startswith("told to stop")
+
+
+def test_what_was_sent_before_the_stop_is_counted(run_daemon):
+    daemon = run_daemon(SOURCE)
+    endpoint = daemon.wait_for("source")["endpoint"]
+    daemon.wait_for("listening")
+    with Sender(endpoint, linger=10.0) as sender:
+        for second in range(500):
+            sender.send("a", second * 10**9, 1.0)
+    assert daemon.end() == 0
+    assert daemon.log[-1]["samples"] == 500
+
+
+def files_source(path):
+    return f'[[sources]]\nconnector = "files"\npath = "{path}"\n'
+
+
+def test_it_ends_well_when_its_files_have_ended(run_daemon, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("time,v\n" + "".join(f"{i},{i % 7}\n" for i in range(100)))
+    daemon = run_daemon(files_source(tmp_path / "a.csv") + files_source(tmp_path / "b.csv"))
+    assert daemon.finish() == 0
+    assert daemon.log[-1]["message"] == "all sources have ended; 200 samples of 2 streams"
+
+
+@pytest.mark.parametrize("more", ["", SOURCE], ids=["alone", "beside another"])
+def test_a_broken_file_ends_it_with_code_1_and_is_named(run_daemon, tmp_path, more):
+    (tmp_path / "a.csv").write_text("time,v\n1,1\n2,2\n3,x\n")
+    daemon = run_daemon(files_source(tmp_path / "a.csv") + more)
+    assert daemon.finish() == 1
+    assert daemon.log[-1]["event"] == "failed"
+    assert daemon.log[-1]["level"] == "error"
+    assert "a.csv" in daemon.log[-1]["message"]
+    assert "4" in daemon.log[-1]["message"]
+
+
+def test_a_port_in_use_is_one_clear_line(start, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        path = tmp_path / "a.toml"
+        path.write_text(f"{SOURCE}[http]\nport = {taken.getsockname()[1]}\n[log]\nformat = 'json'\n")
+        daemon = start("-m", "streamrnn.daemon", "run", path)
+        assert daemon.finish() == 1
+    error = daemon.process.stderr.read()
+    assert error.startswith("streamrnn: http: cannot listen here")
+    assert "Set http.port" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_no_thread_is_left(monkeypatch, tmp_path):
+    from streamrnn.daemon import service
+    from streamrnn.daemon.config import parse
+
+    monkeypatch.setattr(service.gc, "freeze", lambda: None)
+    (tmp_path / "a.csv").write_text("time,v\n1,1\n2,2\n")
+    tables = {"http": {"port": 0}, "sources": 2 * [{"connector": "files", "path": str(tmp_path / "a.csv")}]}
+    before = set(threading.enumerate())
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    assert service.serve(parse(tables, "test")) == 0
+    assert set(threading.enumerate()) == before
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers

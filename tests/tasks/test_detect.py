@@ -1,0 +1,99 @@
+"""Detector: scores and alarms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from streamrnn import Detector
+
+SECOND = 1_000_000_000
+
+
+def times(n, every=1.0, start=1):
+    return (start + np.arange(n)) * round(every * SECOND)
+
+
+def noise(n, channels=1, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, channels))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("jump", [20.0, 1e3, 1e9])
+def test_a_jump_is_flagged_at_once(jump, seed):
+    x = noise(1000, seed=seed)
+    x[900:] += jump
+    rows = Detector().run(times(1000), x)
+    raised = np.flatnonzero(rows.event == 1)
+    assert 900 <= raised[-1] <= 903
+    assert (rows.event[900:] == 1).sum() == 1, "an ongoing condition raises one alarm"
+
+
+def test_the_score_never_saturates():
+    before = Detector()
+    before.run(times(1000), noise(1000))
+    scores = [before.score_one(10.0**k) for k in range(1, 9)]
+    assert np.all(np.diff(scores) > 0)
+    assert scores[-1] < 1.0
+
+
+def test_scoring_is_pure():
+    model = Detector()
+    model.run(times(300), noise(300))
+    before = model.snapshot()
+    first = model.score_one(5.0)
+    np.testing.assert_array_equal(model.snapshot(), before)
+    assert model.score_one(5.0) == first
+    rows = model.run(times(1, start=301), np.array([[5.0]]))
+    assert rows.score[0] == first
+
+
+def test_false_alarms_on_noise_are_rare():
+    events = sum((Detector().run(times(10_000), noise(10_000, seed=s)).event == 1).sum() for s in range(5))
+    assert events <= 5 * 16  # about 11 in 10,000 rows by design of the threshold; issue of budget, not of detection
+
+
+def test_an_alarm_is_raised_once_held_and_cleared():
+    x = noise(1200)
+    x[800:830] += 30
+    model = Detector(hold=10.0)
+    rows = model.run(times(1200), x)
+    at = np.flatnonzero(rows.event)
+    after = at[at >= 800]
+    assert rows.event[after[0]] == 1
+    assert rows.event[after[1]] == -1
+    assert after[1] > 830
+    assert rows.event_since[after[1]] == rows.time[after[0]]
+    assert rows.event_score[after[1]] >= rows.event_score[after[0]]
+    assert model.alarms == (rows.event == 1).sum()
+    assert model.alarm == (rows.event.sum() == 1)
+
+
+def test_the_guilty_channel_is_named():
+    x = noise(600, channels=3)
+    x[500, 1] += 50
+    rows = Detector(channels=("a", "b", "c")).run(times(600), x)
+    assert rows.share[500].argmax() == 1
+    assert rows.share[500, 1] > 0.9
+    assert rows.share.sum(1) == pytest.approx(np.where(rows.share.any(1), 1.0, 0.0))
+    assert rows.event_channel[500] == 1
+
+
+def test_nothing_is_odd_while_warming():
+    x = noise(100)
+    x[50] = 1e6
+    model = Detector()
+    rows = model.run(times(99), x[:99])
+    assert model.warming
+    assert (rows.score == 0).all()
+    model.run(times(2, start=100), noise(2))
+    assert not model.warming
+
+
+def test_threshold_moves_the_alarm_but_not_the_surprise():
+    x = noise(3000)
+    low, high = Detector(threshold=6.0).run(times(3000), x), Detector(threshold=25.0).run(times(3000), x)
+    np.testing.assert_array_equal(low.surprise, high.surprise)
+    assert (low.event == 1).sum() > (high.event == 1).sum()
+    odd = high.surprise > 0
+    np.testing.assert_allclose(high.score[odd], high.surprise[odd] / (high.surprise[odd] + 25.0))

@@ -1,0 +1,284 @@
+"""Forecaster: what its users rely on."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from streamrnn import Detector, Forecaster, Recipe
+from streamrnn.errors import InputError, ModelError
+from streamrnn.tasks import _layout
+from streamrnn.tasks._rows import columns, slots
+
+SECOND = 1_000_000_000
+
+
+def seconds(n, every=1.0, start=1):
+    return (start + np.arange(n)) * round(every * SECOND)
+
+
+def wave(n, seed=0, noise=0.1):
+    return (np.sin(np.arange(n) / 6) + noise * np.random.default_rng(seed).normal(size=n))[:, None]
+
+
+def test_outputs_on_a_prefix_do_not_depend_on_what_comes_later():
+    x, t = wave(600), seconds(600)
+    x[300:] += 100
+    whole, part = Detector(horizon=4).run(t, x), Detector(horizon=4).run(t[:300], x[:300])
+    for name in ("forecast", "forecast_lower", "score", "expected", "share"):
+        np.testing.assert_array_equal(getattr(whole, name)[:300], getattr(part, name))
+
+
+@pytest.mark.parametrize("block", [1, 7, 64])
+def test_blocks_of_any_size_give_the_same_bits(block):
+    x, t = wave(200), seconds(200)
+    whole, model = Detector(horizon=2), Detector(horizon=2)
+    whole.run(t, x)
+    for i in range(0, 200, block):
+        model.run(t[i : i + block], x[i : i + block])
+    np.testing.assert_array_equal(whole.arena.block, model.arena.block)
+
+
+def test_step_is_run():
+    x, t = wave(100), seconds(100)
+    by_run, by_step = Detector(horizon=3), Detector(horizon=3)
+    rows = by_run.run(t, x)
+    out = by_step.new_output()
+    for i in range(100):
+        by_step.step(x[i], out, float(i + 1))
+    np.testing.assert_array_equal(by_run.arena.block, by_step.arena.block)
+    np.testing.assert_array_equal(out[by_step.slots["forecast"]], rows.forecast[-1].ravel())
+    assert out[by_step.slots["score"]][0] == rows.score[-1]
+    assert len(out) == columns(1, 3) == slots(1, 3)["forecast_upper"].stop
+
+
+def test_library_verbs_agree_with_run():
+    x, t = wave(80), seconds(80)
+    model, other = Forecaster(horizon=2), Forecaster(horizon=2)
+    rows = model.run(t, x)
+    for v in x[:, 0]:
+        other.learn_one(v)
+    assert other.predict_one() == rows.forecast[-1, 0, 0]
+    said = other.forecast()
+    np.testing.assert_array_equal(said.value, rows.forecast[-1])
+    np.testing.assert_array_equal(said.lower, rows.forecast_lower[-1])
+    np.testing.assert_array_equal(other.forecast(1).upper, rows.forecast_upper[-1, :1])
+
+
+def test_samples_by_name_and_with_gaps():
+    model = Forecaster(channels=("in", "out"))
+    model.learn_one({"in": 1.0, "out": 2.0})
+    model.learn_one({"in": 1.5})
+    model.learn_one([2.0, None])
+    assert model.samples == 3
+    assert model.statistics["missing"].tolist() == [0.0, 2.0]
+    with pytest.raises(InputError, match="no such channel"):
+        model.learn_one({"inn": 1.0})
+    with pytest.raises(InputError, match="one number a channel"):
+        model.learn_one([1.0])
+
+
+def test_times_must_rise_and_a_refused_block_changes_nothing():
+    model = Forecaster()
+    model.run(seconds(10), wave(10))
+    before = model.snapshot()
+    for t in (seconds(3), np.array([20, 20, 21]) * SECOND, np.array([22, 21, 23]) * SECOND):
+        with pytest.raises(InputError, match="strictly increasing"):
+            model.run(t, wave(3))
+    with pytest.raises(InputError, match="do not fit"):
+        model.run(seconds(3, start=50), np.zeros((3, 2)))
+    with pytest.raises(InputError, match="seconds since 1970"):
+        model.learn_one(1.0, t=math.nan)
+    np.testing.assert_array_equal(model.snapshot(), before)
+
+
+def test_it_beats_persistence_where_there_is_something_to_learn():
+    model = Forecaster()
+    model.run(seconds(3000), wave(3000))
+    s = model.statistics
+    assert s["absolute_error"][0] < 0.7 * s["absolute_change"][0]
+
+
+def test_it_is_never_much_worse_than_persistence():
+    walk = np.cumsum(np.random.default_rng(0).normal(size=5000))[:, None]
+    model = Forecaster()
+    model.run(seconds(5000), walk)
+    s = model.statistics
+    assert s["squared_error"][0] < 1.01 * s["squared_change"][0]
+
+
+def shifted():
+    x = wave(6000)
+    x[3000:] = 40 + 4 * x[3000:]
+    return x
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.99])
+def test_bands_cover_what_they_say_in_all(level):
+    model = Forecaster(level=level)
+    model.run(seconds(6000), shifted())
+    assert model.statistics["covered"][0] / model.statistics["judged"][0] == pytest.approx(level, abs=0.01)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_bands_cover_what_they_say_all_along(level):
+    x = shifted()
+    rows = Forecaster(horizon=3, level=level).run(seconds(6000), x)
+    for k in range(3):
+        inside = (x[k + 1 :] >= rows.forecast_lower[: -k - 1, k]) & (x[k + 1 :] <= rows.forecast_upper[: -k - 1, k])
+        for start in range(500, 5000, 500):
+            assert inside[start : start + 1000].mean() == pytest.approx(level, abs=0.04)
+
+
+def test_shift_and_scale_change_no_score():
+    x, t = wave(1500, noise=0.3), seconds(1500)
+    plain, mapped = Detector().run(t, x), Detector().run(t, 1000 * x + 50_000)
+    np.testing.assert_allclose(mapped.score, plain.score, atol=1e-9, rtol=0)
+    np.testing.assert_allclose((mapped.forecast - 50_000) / 1000, plain.forecast, atol=1e-9)
+
+
+def test_a_power_of_two_changes_no_bit():
+    x, t = wave(800), seconds(800)
+    np.testing.assert_array_equal(Detector().run(t, 1024.0 * x).score, Detector().run(t, x).score)
+
+
+def test_half_life_is_in_seconds():
+    """Given in seconds it forgets by the clock, whatever the rate; by default it forgets by the stream's own pace."""
+
+    def keep(every, half_life):
+        model = Forecaster(half_life=half_life)
+        model.run(seconds(50, every), wave(50))
+        return model.arena["rates"][_layout.KEEP]
+
+    assert keep(1.0, 3600.0) == pytest.approx(2 ** (-1 / 3600), rel=1e-12)
+    assert keep(60.0, 3600.0) == pytest.approx(2 ** (-60 / 3600), rel=1e-12)
+    assert keep(1.0, 0.0) == keep(60.0, 0.0) == pytest.approx(2 ** (-1 / 1386), rel=1e-12)
+
+
+def test_sampling_rate_changes_nothing_but_the_clock():
+    a, b = Detector(), Detector()
+    fast, slow = a.run(seconds(400, 0.25), wave(400)), b.run(seconds(400, 64.0), wave(400))
+    np.testing.assert_array_equal(fast.score, slow.score)
+    assert (a.interval, b.interval) == (0.25, 64.0)
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_missing_values_are_masked(horizon):
+    x, t = wave(4000), seconds(4000)
+    holes = np.random.default_rng(1).random(4000) < 0.3
+    x[holes] = np.nan
+    model = Detector(horizon=horizon)
+    rows = model.run(t, x)
+    assert np.isfinite(rows.forecast[40:]).all()
+    assert np.isfinite(model.arena.wide).all()
+    assert np.isfinite(model.arena.real).all()
+    assert model.statistics["missing"][0] == holes.sum()
+    assert (rows.score[holes] == 0).all()
+
+
+def test_nothing_is_learned_from_a_missing_channel():
+    """Its level, scale and heads stay as they were while the other channel goes on."""
+    x = np.hstack([wave(300), wave(300, seed=1)])
+    x[200:, 1] = np.nan
+    model = Detector(channels=2)
+    model.run(seconds(201), x[:201])
+    before = {k: model.arena[k].copy() for k in ("moments", "change", "weights", "seen", "tails")}
+    model.run(seconds(99, start=202), x[201:])
+    for name in ("moments", "change", "seen", "tails"):
+        np.testing.assert_array_equal(model.arena[name][1], before[name][1])
+        assert (model.arena[name][0] != before[name][0]).any()
+    np.testing.assert_array_equal(model.arena["weights"][:, 1], before["weights"][:, 1])
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, 1e308, -1e200])
+@pytest.mark.parametrize("recipe", [{}, {"cell": "elman_relu"}, {"dtype": "float32"}])
+def test_values_beyond_use_are_masked_and_counted(bad, recipe):
+    x, t = wave(800), seconds(800)
+    x[5] = x[400:420] = bad
+    model = Detector(**recipe)
+    rows = model.run(t, x)
+    assert model.statistics["not_finite"][0] == 21
+    assert np.isfinite(rows.forecast).all()
+    assert np.isfinite(model.arena.real).all()
+
+
+@pytest.mark.parametrize("cell", ["elman", "elman_relu", "indrnn", "gru", "lstm"])
+@pytest.mark.parametrize("learner", ["rtrl", "tbptt"])
+def test_hostile_values_leave_all_finite(cell, learner):
+    rng = np.random.default_rng(2)
+    x = np.exp(rng.normal(size=(1500, 2)) * 40) * rng.choice([-1, 1], (1500, 2))
+    model = Detector(channels=2, cell=cell, learner=learner, learning_rate=0.3, window=4)
+    rows = model.run(seconds(1500), x)
+    assert np.isfinite(rows.forecast[5:]).all()
+    assert np.isfinite(model.arena.real).all()
+
+
+def test_a_flat_line_is_forecast_as_flat():
+    rows = Detector().run(seconds(500), np.full((500, 1), 3.25))
+    assert (rows.forecast == 3.25).all()
+    assert (rows.score == 0).all()
+
+
+def test_a_channel_that_has_not_been_seen_has_no_forecast():
+    x = np.hstack([wave(10), np.full((10, 1), np.nan)])
+    rows = Forecaster(channels=2).run(seconds(10), x)
+    assert np.isnan(rows.forecast[:, :, 1]).all()
+    assert np.isfinite(rows.forecast[:, :, 0]).all()
+
+
+def test_single_precision_follows_double():
+    x, t = wave(2000), seconds(2000)
+    narrow, wide = (Forecaster(dtype=d).run(t, x).forecast[:, 0, 0] for d in ("float32", "float64"))
+    assert np.abs(narrow - wide).mean() < 0.02 * np.abs(np.diff(x[:, 0])).mean()
+
+
+def test_wide_streams_keep_a_bounded_readout():
+    model = Forecaster(channels=40, lags=16)
+    assert model.arena["lags"].shape == (3, 40)
+    model.run(seconds(30), np.random.default_rng(0).normal(size=(30, 40)))
+    assert np.isfinite(model.forecast().value).all()
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"cell": "elmann"}, "Did you mean 'elman'"),
+        ({"learner": "bptt"}, "one of immediate, rtrl, snap1, tbptt"),
+        ({"update": "adamw"}, "Did you mean 'adam'"),
+        ({"units": 0}, "units"),
+        ({"level": 1.5}, "level"),
+        ({"horizont": 3}, "horizont"),
+        ({"dtype": "float16"}, "dtype"),
+    ],
+)
+def test_a_wrong_choice_is_named(choice, message):
+    with pytest.raises(ModelError, match=message):
+        Forecaster(**choice)
+
+
+def test_channels_need_names_of_their_own():
+    with pytest.raises(ModelError, match="own name"):
+        Forecaster(channels=("a", "a"))
+    with pytest.raises(ModelError, match="at least one"):
+        Forecaster(channels=0)
+
+
+def test_asking_too_far_ahead_is_refused():
+    with pytest.raises(InputError, match="Build the model with horizon=7"):
+        Forecaster(recipe=Recipe(horizon=3)).forecast(7)
+
+
+ROWS_AND_NAMES = [
+    (_layout.CLOCK, "clock"), (_layout.VALID, "valid"), (_layout.HYPER, "hyper"), (_layout.MIX, "mix"),
+    (_layout.QUANTILE, "quantile"), (_layout.TAILS, "tails"), (_layout.FEATURES, "features"),
+    (_layout.WEIGHTS, "weights"), (_layout.OWN, "net.structure"),
+]  # fmt: skip
+
+
+def test_the_kernel_reads_the_fields_that_python_names():
+    """Row numbers in tasks._layout and the order of the fields agree."""
+    names = [f.name for f in Detector(channels=2, horizon=2).arena.layout.fields]
+    for row, name in ROWS_AND_NAMES:
+        assert names[row] == name
