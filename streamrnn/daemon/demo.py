@@ -74,7 +74,9 @@ class Sensor:
             self._child.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
+        # What it has to say goes to standard error: standard output is the daemon's log.
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(self._command, stdin=quiet, stdout=quiet, start_new_session=True)
 
     def _watch(self) -> None:
         wait, started = FIRST_WAIT, time.monotonic()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 START = 180.0
@@ -30,10 +31,16 @@ class Daemon:
         )
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.log: list[dict[str, Any]] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._errors: list[str] = []
+        self._readers = [threading.Thread(target=read, daemon=True) for read in (self._read_log, self._read_errors)]
+        for reader in self._readers:
+            reader.start()
 
-    def _read(self) -> None:
+    def _read_errors(self) -> None:
+        assert self.process.stderr is not None
+        self._errors += self.process.stderr
+
+    def _read_log(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self._lines.put(json.loads(line))
@@ -48,12 +55,16 @@ class Daemon:
             except queue.Empty:
                 break
             if entry is None:
-                assert self.process.stderr is not None
-                raise AssertionError(f"the daemon ended before {event!r}: {self.log} {self.process.stderr.read()}")
+                raise AssertionError(f"the daemon ended before {event!r}: {self.log} {self.errors()}")
             self.log.append(entry)
             if entry["event"] == event and fields.items() <= entry.items():
                 return entry
         raise AssertionError(f"no {event!r} in {timeout} s: {self.log}")
+
+    def errors(self) -> str:
+        """What it wrote to standard error, once it has ended."""
+        self._readers[1].join(30.0)
+        return "".join(self._errors)
 
     def get(self, path: str, url: str) -> tuple[int, str]:
         """Status and body of a GET request."""
@@ -73,19 +84,21 @@ class Daemon:
     def finish(self) -> int:
         """Wait for the end; the exit code."""
         code = self.process.wait(30.0)
-        self._reader.join(30.0)
+        self._readers[0].join(30.0)
         while not self._lines.empty():
             if (entry := self._lines.get()) is not None:
                 self.log.append(entry)
         return code
 
     def clear(self) -> None:
-        """Make sure that nothing is left of it."""
+        """Make sure that nothing is left of it, nor of its children."""
         if self.process.poll() is None:
-            self.process.kill()
+            children = psutil.Process(self.process.pid).children(recursive=True)
+            for process in (self.process, *children):
+                process.kill()
         self.process.wait()
-        self._reader.join()
-        for pipe in (self.process.stdout, self.process.stderr):
+        for reader, pipe in zip(self._readers, (self.process.stdout, self.process.stderr), strict=True):
+            reader.join()
             assert pipe is not None
             pipe.close()
 

@@ -195,7 +195,7 @@ def test_a_port_in_use_is_one_clear_line(start, tmp_path):
         path.write_text(f"{SOURCE}[http]\nport = {taken.getsockname()[1]}\n[log]\nformat = 'json'\n")
         daemon = start("-m", "streamrnn.daemon", "run", path)
         assert daemon.finish() == 1
-    error = daemon.process.stderr.read()
+    error = daemon.errors()
     assert error.startswith("streamrnn: http: cannot listen here")
     assert "Set http.port" in error
     assert len(error.splitlines()) == 1
