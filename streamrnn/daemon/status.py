@@ -62,12 +62,13 @@ def status_lines(engine: Engine) -> Iterator[tuple[str, dict[str, object]]]:
 def _row(engine: Engine, stream: Stream, silent: bool) -> tuple[list[str], dict[str, object]]:
     counters, i = engine.fleet.counters, stream.index
     score, active = float(counters.score[i]), bool(counters.active[i])
-    value, expected, lower, upper = stream.latest[:, channel_to_show(stream)].tolist()
-    channel = stream.channels[channel_to_show(stream)]
+    shown = int(counters.culprit[i]) if active else _farthest_out(stream)
+    value, expected, lower, upper = stream.latest[:, shown].tolist()
+    channel = stream.channels[shown]
     if silent:
         state = f"silent for {engine.clock.monotonic() - counters.heard[i]:.0f} s"
     elif active:
-        state = "ODD"
+        state = "ALARM"
     else:
         state = "warming up" if stream.model.warming else "ok"
     cells = [
@@ -92,7 +93,7 @@ def _row(engine: Engine, stream: Stream, silent: bool) -> tuple[list[str], dict[
     return cells, fields
 
 
-def channel_to_show(stream: Stream) -> int:
+def _farthest_out(stream: Stream) -> int:
     """The channel that lies farthest out of its band, in band widths; the first where none is out."""
     value, expected, lower, upper = stream.latest
     outside = np.maximum(lower - value, value - upper) / np.maximum(upper - lower, np.finfo(float).tiny)

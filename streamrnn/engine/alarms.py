@@ -10,24 +10,31 @@ from streamrnn.engine.fleet import Rows
 from streamrnn.engine.ports import Alarm, Batch
 
 
-def alarms_of(batch: Batch, channels: tuple[str, ...], rows: Rows) -> list[Alarm]:
-    """The changes of alarm among the rows of a batch, in order."""
-    return [
-        Alarm(
+def alarms_of(batch: Batch, channels: tuple[str, ...], rows: Rows, culprit: int) -> tuple[list[Alarm], int]:
+    """The changes of alarm among the rows of a batch, in order, and the channel that raised the last of them.
+
+    culprit     index of the channel that raised the stream's last alarm before: an alarm is cleared under the name
+                that it was raised under, whichever channel has the largest share by then
+    """
+    alarms = []
+    for row in np.flatnonzero(rows.event):
+        raised = bool(rows.event[row] > 0)
+        if raised:
+            culprit = int(rows.event_channel[row])
+        alarm = Alarm(
             stream=batch.stream,
             time=int(batch.time[row]),
-            raised=bool(rows.event[row] > 0),
+            raised=raised,
             score=float(rows.event_score[row]),
-            channel=channels[channel],
-            value=float(batch.values[row, channel]),
-            expected=float(rows.expected[row, channel]),
-            lower=float(rows.lower[row, channel]),
-            upper=float(rows.upper[row, channel]),
+            channel=channels[culprit],
+            value=float(batch.values[row, culprit]),
+            expected=float(rows.expected[row, culprit]),
+            lower=float(rows.lower[row, culprit]),
+            upper=float(rows.upper[row, culprit]),
             since=int(rows.event_since[row]),
         )
-        for row in np.flatnonzero(rows.event)
-        for channel in (int(rows.event_channel[row]),)
-    ]
+        alarms.append(alarm)
+    return alarms, culprit
 
 
 def describe(alarm: Alarm) -> str:

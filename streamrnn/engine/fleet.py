@@ -148,6 +148,8 @@ class Counters:
         """Alarms raised."""
         self.active: Ints = np.zeros(limit, np.int64)
         """1 while an alarm is on."""
+        self.culprit: Ints = np.zeros(limit, np.int64)
+        """Index of the channel that raised the last alarm."""
         self.interval: Floats = np.zeros(limit)
         """Typical seconds between samples; 0 before there are two."""
 

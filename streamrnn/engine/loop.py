@@ -165,17 +165,17 @@ class Engine:
         began = self.clock.monotonic()
         rows = model.run(np.ascontiguousarray(batch.time, np.int64), values)
         self.tally.step(self.clock.monotonic() - began, count)
-        alarms = alarms_of(batch, stream.channels, rows)
+        alarms, counters.culprit[i] = alarms_of(batch, stream.channels, rows, int(counters.culprit[i]))
         for place, row in enumerate((values, rows.expected, rows.lower, rows.upper)):
             stream.latest[place] = row[-1]
         counters.samples[i] += count
         counters.time[i] = batch.time[-1]
         counters.score[i] = rows.score[-1]
         counters.interval[i] = model.interval
-        counters.alarms[i] += sum(alarm.raised for alarm in alarms)
         counters.active[i] = model.alarm
         newest = int(batch.time[-1])
         self.tally.newest = newest if self.tally.newest is None else max(self.tally.newest, newest)
+        counters.alarms[i] += sum(alarm.raised for alarm in alarms)
         for alarm in alarms:
             level = logging.WARNING if alarm.raised else logging.INFO
             event = "alarm" if alarm.raised else "cleared"

@@ -155,6 +155,32 @@ def test_the_manager_is_told_and_signals_end_it_well(run_daemon, tmp_path, numbe
     assert daemon.log[-1]["message"].startswith("told to stop")
 
 
+ENDLESS = """
+import sys
+from streamrnn.daemon.config import parse
+from streamrnn.daemon.logs import set_up
+from streamrnn.daemon.service import serve
+from streamrnn.engine import loop
+from streamrnn_connectors.host.source import HostSource
+loop.DRAIN = 600.0
+HostSource.next_batch = lambda self, timeout: [loop.Reject(loop.Reason.MALFORMED)]
+set_up("json", "info")
+sys.exit(serve(parse({"http": {"port": 0}, "sources": [{"connector": "host"}]}, "test")))
+"""
+
+
+def test_the_second_signal_ends_it_at_once(start):
+    name = f"@streamrnn-test-{os.getpid()}-second"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0" + name[1:])
+        manager.settimeout(180.0)
+        daemon = start("-c", ENDLESS, environment={**os.environ, "NOTIFY_SOCKET": name})
+        assert manager.recv(100) == b"READY=1"
+        daemon.process.send_signal(signal.SIGINT)
+        assert manager.recv(100) == b"STOPPING=1"
+        assert daemon.end(signal.SIGINT) == -signal.SIGINT
+
+
 def test_what_was_sent_before_the_stop_is_counted(run_daemon):
     daemon = run_daemon(SOURCE)
     endpoint = daemon.wait_for("source")["endpoint"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from streamrnn.daemon.status import LINES, channel_to_show, status_lines
+from streamrnn.daemon.status import LINES, status_lines
 from streamrnn.engine.fleet import Admission, Known
 from streamrnn.engine.loop import Engine
 from streamrnn.engine.ports import Batch
@@ -43,19 +43,30 @@ def test_one_aligned_line_a_stream_with_its_state(clock):
     for name in ("calm", "odd-one", "new"):
         engine.fleet.counters.heard[engine.fleet[name].index] = clock.monotonic()
     lines = {fields["stream"]: (text, fields) for text, fields in status_lines(engine)}
-    assert [fields["state"] for _, fields in lines.values()] == ["silent for 6 s", "ok", "ODD", "warming up"]
+    assert [fields["state"] for _, fields in lines.values()] == ["silent for 6 s", "ok", "ALARM", "warming up"]
     assert lines["odd-one"][0].startswith("odd-one right")
-    assert lines["odd-one"][0].endswith("ODD")
+    assert lines["odd-one"][0].endswith("ALARM")
     assert lines["odd-one"][1]["value"] > 40.0
     assert len({text.index("expected") for text, _ in lines.values()}) == 1
     assert len({text.index("score") for text, _ in lines.values()}) == 1
 
 
-def test_the_channel_farthest_out_of_its_band_is_shown(clock):
-    engine = watched(clock, batch("a", 300, jump=50.0), batch("b", 5))
-    assert channel_to_show(engine.fleet["a"]) == 1
+def shown(engine, name):
+    return next(fields["channel"] for _, fields in status_lines(engine) if fields["stream"] == name)
+
+
+def test_the_channel_that_is_out_of_its_band_is_shown(clock):
+    engine = watched(clock, batch("a", 90, jump=50.0), batch("b", 90))
+    assert not engine.fleet.counters.active.any()
+    assert (shown(engine, "a"), shown(engine, "b")) == ("right", "left")
     engine.fleet["a"].latest[0] = np.nan
-    assert channel_to_show(engine.fleet["a"]) == 0
+    assert shown(engine, "a") == "left"
+
+
+def test_while_an_alarm_is_on_its_channel_is_shown(clock):
+    engine = watched(clock, batch("a", 300, jump=50.0))
+    engine.fleet["a"].latest[0] = engine.fleet["a"].latest[1]  # back to what was expected
+    assert shown(engine, "a") == "right"
 
 
 def test_a_long_table_is_cut_and_what_matters_stays(clock):

@@ -4,6 +4,7 @@ import threading
 import numpy as np
 import pytest
 
+from streamrnn.engine.bounded_log import PERIOD
 from streamrnn.engine.fleet import Admission, Known, stream_seed
 from streamrnn.engine.loop import Engine
 from streamrnn.engine.ports import Batch, Reject
@@ -65,6 +66,17 @@ def test_an_event_gives_one_alarm_and_one_clearing(engine, batch, kept, caplog):
     assert [r.levelname for r in caplog.records if getattr(r, "event", "") == "alarm"] == ["WARNING"]
 
 
+def test_an_alarm_is_cleared_under_the_name_it_was_raised_under(engine, batch, kept):
+    t = np.arange(600)
+    x = np.stack([np.sin(t / 7), np.cos(t / 5)], axis=1) + 0.1 * np.random.default_rng(2).standard_normal((600, 2))
+    x[500:520, 1] += 50.0
+    e = run(engine([batch("a", t[:510], x[:510])], [batch("a", t[510:], x[510:])]))
+    alarms = [alarm for result in kept.results for alarm in result.alarms]
+    assert [(alarm.raised, alarm.channel) for alarm in alarms] == [(True, "c1"), (False, "c1")]
+    assert alarms[1].value == x[int(alarms[1].time // 1e9), 1]
+    assert e.fleet.counters.culprit[0] == 1
+
+
 # ---------------------------------------------------------------- bad input
 
 
@@ -101,13 +113,26 @@ def test_bad_input_is_counted_by_reason_and_changes_no_other_stream_by_a_bit(eng
 
 
 def test_a_flood_of_rejects_gives_few_lines_which_hold_the_count(engine, caplog, clock):
-    e = engine(*[[Reject(Reason.MALFORMED, f"s{i % 2}", "nonsense")] for i in range(1000)])
+    e = engine(*[[Reject(Reason.MALFORMED, f"s{i % 2}", "nonsense", count=5)] for i in range(200)])
     with caplog.at_level(logging.WARNING, "streamrnn.engine"):
         run(e)
     fields = [r.fields for r in caplog.records]
     assert len(fields) == 4  # two at once, two with the rest at the end
     assert sum(f["count"] for f in fields) == 1000
     assert {f["stream"] for f in fields} == {"s0", "s1"}
+
+
+def test_what_was_held_back_is_logged_after_the_period(engine, caplog, clock):
+    e = engine(*[[Reject(Reason.MALFORMED, "s", "nonsense")] for _ in range(3)], [], [])
+    with caplog.at_level(logging.WARNING, "streamrnn.engine"):
+        for _ in range(3):
+            e.turn(0.0)
+        clock.advance(PERIOD)
+        e.turn(0.0)
+    assert [r.getMessage() for r in caplog.records] == [
+        "s: malformed: nonsense",
+        "s: malformed: nonsense (2 of this kind)",
+    ]
 
 
 def test_names_of_strangers_cannot_fill_memory_or_log(engine, caplog):

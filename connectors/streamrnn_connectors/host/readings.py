@@ -87,7 +87,8 @@ def _processor_shares(before: _ProcessorTimes, after: _ProcessorTimes) -> tuple[
     idle = max(after.idle - before.idle, 0.0)
     iowait = max(after.iowait - before.iowait, 0.0) if math.isfinite(after.iowait) else math.nan
     unused = idle + (iowait if math.isfinite(iowait) else 0.0)
-    return min(max(100.0 * (1.0 - unused / total), 0.0), 100.0), min(100.0 * iowait / total, 100.0)
+    # the machine counts in hundredths of a second: what lies beyond three digits is noise of the subtraction
+    return round(min(max(100.0 * (1.0 - unused / total), 0.0), 100.0), 3), round(min(100.0 * iowait / total, 100.0), 3)
 
 
 def _disk_bytes() -> tuple[int, int] | None:
