@@ -21,19 +21,20 @@ CERTAINTY = 20.0  # exceedances beyond which the tail counts as known
 
 
 @kernel
-def tail_surprise(z: float, seen: float, warm: float, tail: Array) -> float:
+def tail_surprise(z: float, seen: float, warm: float, floor: float, tail: Array) -> float:
     """Surprise of z in nats, ≥ 0; 0 below the quantile and while warming. Learns from z afterwards.
 
     z       statistic ≥ 0, finite
     seen    observations before this one
     warm    observations before anything is said
+    floor   below it z is no surprise, however rare
     tail    (4,) quantile, its spread, mean excess, exceedances; updated
     """
     if seen == 0.0:
         tail[0] = z
     excess = z - tail[0]
     surprise = 0.0
-    if excess > 0.0 and seen >= warm and tail[2] > 0.0:
+    if excess > 0.0 and z > floor and seen >= warm and tail[2] > 0.0:
         c = min(tail[3], CERTAINTY)
         surprise = -math.log(1.0 - QUANTILE) + c * math.log1p(excess / (c * tail[2]))
     w = max(RATE, 1.0 / (seen + 1.0))

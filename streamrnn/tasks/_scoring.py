@@ -30,6 +30,8 @@ from streamrnn.tasks._layout import (
 
 WARM = 100.0  # observations before anything is called odd
 LARGEST_STATISTIC = 1e6
+RESIDUAL_FLOOR = 3.0  # mean absolute errors
+LEVEL_FLOOR = 2.5  # standard deviations: what is nearer to the long mean is not odd, however still the channel was
 AUTO_HOLD = 20.0  # typical intervals
 QUIET = 0.5  # of the threshold: below it an event is on its way out
 
@@ -53,7 +55,7 @@ def surprise(
             known = judged[0, c]  # this row's forecast is counted already
             z = miss / residual[c] if known > 20.0 and residual[c] > 0.0 else 0.0
             residual[c] += max(rates[NORM], 1.0 / known) * (miss - residual[c])
-            nats[c] += tail_surprise(min(z, LARGEST_STATISTIC), known - 1.0, WARM, tails[c, 0])
+            nats[c] += tail_surprise(min(z, LARGEST_STATISTIC), known - 1.0, WARM, RESIDUAL_FLOOR, tails[c, 0])
         v = x[c] - first[c] if seen[c] > 0 else 0.0
         b = max(rates[SLOW], 1.0 / (count + 1.0))
         for j in range(LEVELS):
@@ -64,7 +66,7 @@ def surprise(
             z = abs(d) / math.sqrt(long[c, j, 1]) if long[c, j, 1] > 0.0 else 0.0
             long[c, j, 0] += b * d
             long[c, j, 1] = (1.0 - b) * (long[c, j, 1] + b * d * d)
-            nats[c] += tail_surprise(min(z, LARGEST_STATISTIC), count, WARM, tails[c, 1 + j])
+            nats[c] += tail_surprise(min(z, LARGEST_STATISTIC), count, WARM, LEVEL_FLOOR, tails[c, 1 + j])
         most = max(most, nats[c])
     return max(most - math.log(float(channels)), 0.0)
 

@@ -38,7 +38,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Nominal coverage of the bands."""
     half_life: Annotated[float, Meta(ge=0.0)] = 0.0
     """Seconds after which what was learned counts half; 0: 1386 typical intervals of the stream."""
-    threshold: Annotated[float, Meta(gt=0.0)] = 12.5
+    threshold: Annotated[float, Meta(gt=0.0)] = 25.0
     """Surprise in nats at which an alarm is raised; it is the anomaly score 0.5."""
     hold: Annotated[float, Meta(ge=0.0)] = 0.0
     """Seconds that the surprise must stay below half the threshold before an alarm ends; 0: 20 typical intervals."""

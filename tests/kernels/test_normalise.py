@@ -34,9 +34,9 @@ def test_surprise_grows_without_end_and_only_beyond_the_quantile():
     rng = np.random.default_rng(0)
     tail = np.zeros(4)
     for t, z in enumerate(np.abs(rng.normal(size=5000))):
-        tail_surprise(z, float(t), 100.0, tail)
+        tail_surprise(z, float(t), 100.0, 0.0, tail)
     assert tail[0] == pytest.approx(2.576, abs=0.25)  # the 0.99 quantile of |N(0, 1)|
-    levels = [tail_surprise(z, 5000.0, 100.0, tail.copy()) for z in (1.0, 3.0, 5.0, 1e2, 1e4, 1e6)]
+    levels = [tail_surprise(z, 5000.0, 100.0, 0.0, tail.copy()) for z in (1.0, 3.0, 5.0, 1e2, 1e4, 1e6)]
     assert levels[0] == 0.0
     assert np.all(np.diff(levels) > 0)
 
@@ -47,6 +47,6 @@ def test_surprise_is_calibrated(draw):
     rng = np.random.default_rng(1)
     tail, found = np.zeros(4), []
     for t, z in enumerate(np.abs(getattr(rng, draw)(size=60_000))):
-        found.append(tail_surprise(z, float(t), 100.0, tail))
+        found.append(tail_surprise(z, float(t), 100.0, 0.0, tail))
     share = np.mean(np.array(found) > 6.0)
     assert np.exp(-6.0) / 3 < share < np.exp(-6.0) * 3
