@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamrnn.errors import StreamrnnError
+from streamrnn.errors import ConfigError, StreamrnnError
 
 if TYPE_CHECKING:
     from streamrnn.daemon.config import Config
@@ -40,6 +40,7 @@ def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run the daemon; without a configuration it watches this machine")
     run.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="TOML file")
+    run.add_argument("--port", type=int, metavar="N", help="serve metrics on this port (0: any) and not on http.port")
     run.set_defaults(command=_run)
 
     check = commands.add_parser("check", help="check a configuration; opens and binds nothing")
@@ -64,12 +65,20 @@ def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    import msgspec
+
     from streamrnn.daemon.config import load
     from streamrnn.daemon.demo import demo_config, host_sensor
     from streamrnn.daemon.logs import set_up
     from streamrnn.daemon.service import serve
 
     config: Config = load(arguments.config) if arguments.config else demo_config()
+    if arguments.port is not None:
+        if not 0 <= arguments.port <= 65535:
+            raise ConfigError("no such port", where="--port", got=arguments.port, expected="0 to 65535")
+        config = replace(config, http=msgspec.structs.replace(config.http, port=arguments.port))
     set_up(config.log.format, config.log.level)
     return serve(config, sensor=None if arguments.config else host_sensor)
 
@@ -101,7 +110,7 @@ def _warmup(arguments: argparse.Namespace) -> int:
 
     set_up("text", "info")
     began = time.monotonic()
-    warm(load(arguments.config).model if arguments.config else Recipe())
+    warm(load(arguments.config, for_daemon=False).model if arguments.config else Recipe())
     functions, seconds = compiled_so_far()
     print(f"ready in {time.monotonic() - began:.1f} s; compiled {functions} functions in {seconds:.1f} s")
     return 0
@@ -112,5 +121,5 @@ def _explain(arguments: argparse.Namespace) -> int:
     from streamrnn.daemon.explain import explain
     from streamrnn.tasks.recipe import Recipe
 
-    print(explain(load(arguments.config).model if arguments.config else Recipe()))
+    print(explain(load(arguments.config, for_daemon=False).model if arguments.config else Recipe()))
     return 0

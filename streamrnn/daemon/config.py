@@ -97,8 +97,11 @@ class Config:
     sinks: tuple[Connection[Sink], ...]
 
 
-def load(path: Path) -> Config:
-    """Read and check a file. Raises ConfigError naming file, key path, what was found and what was expected."""
+def load(path: Path, *, for_daemon: bool = True) -> Config:
+    """Read and check a file; for_daemon=False: one without sources will do, for commands that open none.
+
+    Raises ConfigError naming file, key path, what was found and what was expected.
+    """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
@@ -107,10 +110,10 @@ def load(path: Path) -> Config:
         raise ConfigError("is not UTF-8 text", where=str(path), got=f"byte {problem.start}") from problem
     except tomllib.TOMLDecodeError as problem:
         raise ConfigError("is not TOML", where=str(path), got=problem) from problem
-    return parse(tables, str(path))
+    return parse(tables, str(path), for_daemon=for_daemon)
 
 
-def parse(tables: Mapping[str, Any], file: str) -> Config:
+def parse(tables: Mapping[str, Any], file: str, *, for_daemon: bool = True) -> Config:
     """Check tables as `tomllib` gives them; `file` stands in messages. Raises ConfigError."""
     checked = _convert(tables, Tables, file, "")
     if not _is_loopback(checked.http.host) and not checked.http.insecure:
@@ -121,7 +124,7 @@ def parse(tables: Mapping[str, Any], file: str) -> Config:
             expected="127.0.0.1, ::1 or localhost",
             hint="Where that is meant, set http.insecure = true: there is neither password nor encryption",
         )
-    if not checked.sources:
+    if for_daemon and not checked.sources:
         raise ConfigError(
             "has no source of samples", where=f"{file}: sources", expected="at least one [[sources]] table"
         )

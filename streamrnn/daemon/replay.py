@@ -174,7 +174,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _recipe(config: Path | None, horizon: int | None) -> Recipe:
-    recipe = load(config).model if config is not None else Recipe()
+    recipe = load(config, for_daemon=False).model if config is not None else Recipe()
     if horizon is None:
         return recipe
     try:

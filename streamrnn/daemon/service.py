@@ -118,7 +118,7 @@ def _web(config: Config, engine: Engine) -> Iterator[WebServer]:
             "cannot listen here",
             where="http",
             got=f"{config.http.host}, port {config.http.port}: {problem.strerror or problem}",
-            hint="Set http.port to another port, or to 0 for any free one",
+            hint="Use --port or http.port with another one, or with 0 for any that is free",
         ) from problem
     try:
         yield server

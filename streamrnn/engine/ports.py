@@ -2,8 +2,8 @@
 
 A connector is a class with an `Options` type (a frozen msgspec.Struct with forbid_unknown_fields=True: the keys of its
 table in the configuration) that is built as `Connector(options)`. The engine finds it by name through the entry-point
-groups `streamrnn.sources` and `streamrnn.sinks` and asks for nothing but the verbs below. `streamrnn.testing.connectors`
-has the check suites that every connector passes.
+groups `streamrnn.sources` and `streamrnn.sinks` and asks for nothing but the verbs below. The check suites that every
+connector passes are in `streamrnn.testing.connectors`.
 """
 
 from __future__ import annotations

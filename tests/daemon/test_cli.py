@@ -85,3 +85,25 @@ def test_warmup_says_what_it_did(capsys):
         [sys.executable, "-m", "streamrnn.daemon", "warmup"], check=True, capture_output=True, text=True, timeout=300
     )
     assert result.stdout.splitlines()[-1].startswith("ready in ")
+
+
+def test_a_model_alone_is_enough_for_commands_that_open_nothing(tmp_path, capsys):
+    path = tmp_path / "model.toml"
+    path.write_text("[model]\nunits = 3\n")
+    assert cli.main(["explain", str(path)]) == 0
+    assert "3 units" in capsys.readouterr().out
+    assert cli.main(["run", str(path)]) == 1
+    assert "has no source of samples" in capsys.readouterr().err
+
+
+def test_the_port_can_be_chosen_on_the_command_line(start, tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text(GOOD + '[http]\nport = 1\n[log]\nformat = "json"\n')
+    daemon = start("-m", "streamrnn.daemon", "run", path, "--port", "0")
+    assert daemon.get("/healthz", daemon.wait_for("listening")["http"])[0] == 200
+    assert daemon.end() == 0
+
+
+def test_a_port_that_does_not_exist_is_refused(capsys):
+    assert cli.main(["run", "--port", "70000"]) == 1
+    assert "--port: no such port (got 70000, expected 0 to 65535)" in capsys.readouterr().err

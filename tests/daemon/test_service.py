@@ -223,7 +223,7 @@ def test_a_port_in_use_is_one_clear_line(start, tmp_path):
         assert daemon.finish() == 1
     error = daemon.errors()
     assert error.startswith("streamrnn: http: cannot listen here")
-    assert "Set http.port" in error
+    assert "Use --port" in error
     assert len(error.splitlines()) == 1
 
 
