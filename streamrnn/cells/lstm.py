@@ -34,14 +34,17 @@ def drive(row: Array, o: int, x: Array, s: Array) -> float:
 
 
 @kernel
+def gates(row: Array, x: Array, s: Array) -> tuple[float, float, float, float]:
+    """i, f, g and o of the unit with parameters `row`."""
+    w = s.shape[1] + x.shape[0] + 1
+    i, f = sigmoid(drive(row, 0, x, s)), sigmoid(drive(row, w, x, s))
+    return i, f, tanh(drive(row, 2 * w, x, s)), sigmoid(drive(row, 3 * w, x, s))
+
+
+@kernel
 def advance(theta: Array, x: Array, s: Array, s1: Array) -> None:
-    n, m = s.shape[1], x.shape[0]
-    w = n + m + 1
-    for u in range(n):
-        i = sigmoid(drive(theta[u], 0, x, s))
-        f = sigmoid(drive(theta[u], w, x, s))
-        g = tanh(drive(theta[u], 2 * w, x, s))
-        o = sigmoid(drive(theta[u], 3 * w, x, s))
+    for u in range(s.shape[1]):
+        i, f, g, o = gates(theta[u], x, s)
         s1[1, u] = f * s[1, u] + i * g
         s1[0, u] = o * tanh(s1[1, u])
 
@@ -51,10 +54,7 @@ def linearize(theta: Array, x: Array, s: Array, s1: Array, J: Array, D: Array) -
     n, m = s.shape[1], x.shape[0]
     w = n + m + 1
     for u in range(n):
-        i = sigmoid(drive(theta[u], 0, x, s))
-        f = sigmoid(drive(theta[u], w, x, s))
-        g = tanh(drive(theta[u], 2 * w, x, s))
-        o = sigmoid(drive(theta[u], 3 * w, x, s))
+        i, f, g, o = gates(theta[u], x, s)
         t = tanh(s1[1, u])
         hc = o * (1.0 - t * t)  # dh1/dc1
         ho = t * o * (1.0 - o)  # dh1/da_o

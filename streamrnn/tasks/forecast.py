@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from streamrnn._bind import bind
 from streamrnn._types import Array, Floats, Ints
+from streamrnn.cells import Cell
 from streamrnn.errors import InputError, ModelError, StateError
+from streamrnn.learners import Carry
 from streamrnn.model import NET_FIELDS, Model
 from streamrnn.readouts import RLS
 from streamrnn.state import Arena, Layout, StoredState, read_bytes
@@ -21,6 +23,7 @@ from streamrnn.tasks import _layout
 from streamrnn.tasks._rows import Rows, columns, slots, split
 from streamrnn.tasks._watch import watch
 from streamrnn.tasks.recipe import Recipe
+from streamrnn.updates import Update
 
 Sample: TypeAlias = float | Sequence[float | None] | Mapping[str, float] | npt.NDArray[Any]
 """One row: a number, one number a channel, or channel name → number. NaN, None or a missing name is a missing value."""
@@ -259,12 +262,12 @@ def _described(stored: StoredState, task: str) -> tuple[list[str], Recipe]:
         raise StateError(f"stored state has an unknown recipe: {problem}") from None
 
 
-_watchers: dict[tuple[int, int, int], Any] = {}
+_watchers: dict[tuple[Cell, Carry, Update], Any] = {}
 
 
 def _compiled(model: Model) -> Any:
     """The loop for this cell, learner and update; one for all models of the same three."""
-    key = (id(model.cell), id(model.representation), id(model.update))
+    key = (model.cell, model.representation, model.update)
     if key not in _watchers:
         owner = f"{model.cell.name}_{model.learner.name}_{model.update.name}_{RLS.name}"
         _watchers[key] = bind(watch, owner, **model.kernels())
