@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from streamrnn._types import Floats, Ints
+from streamrnn._types import Bools, Floats, Ints
 from streamrnn.engine.order import NEVER
 from streamrnn.errors import Reason, WireError
 from streamrnn.tasks.recipe import Recipe
@@ -52,6 +52,8 @@ class Rows(Protocol):
     def event_channel(self) -> Ints: ...
     @property
     def event_since(self) -> Ints: ...
+    @property
+    def warming(self) -> Bools: ...
 
 
 class Model(Protocol):

@@ -195,7 +195,7 @@ class Engine:
             forecast_upper=rows.forecast_upper,
             level=self.fleet.recipe.level,
             interval=model.interval,
-            warming=model.warming,
+            warming=rows.warming,
             alarms=alarms,
         )
 

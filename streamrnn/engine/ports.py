@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from streamrnn.errors import Reason
 
+Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -96,8 +97,8 @@ class Result:
     """Nominal coverage of the bands."""
     interval: float
     """The stream's typical interval in seconds, 0 before there are two samples."""
-    warming: bool
-    """True while the detector has seen too little to score."""
+    warming: Bools
+    """(N,) True where the detector had seen too little before the row to score it."""
     alarms: list[Alarm] = field(default_factory=list)
 
 

@@ -17,6 +17,7 @@ from streamrnn.kernels.ud import dot
 from streamrnn.readouts.rls import head_error, head_learn
 from streamrnn.tasks._layout import (
     AGE,
+    GAP,
     INTERVAL,
     KEEP,
     LEVEL0,
@@ -35,6 +36,7 @@ SHORT_HALF_LIFE = 4.0
 LONG_HALF_LIFE = 2310.0
 LARGEST = 1e150  # beyond it squares overflow: such a value is treated as not finite
 MOST_AGE = 1e6
+MOST_GAP = 1e4  # typical intervals: after a longer pause a value may be off by 100 times the usual error
 MOST_AUTO_AGE = 2.0  # typical intervals: nothing is forgotten in a gap, for nothing has contradicted it
 W0, W1, W2, W3, W4 = WINDOWS
 
@@ -52,7 +54,9 @@ def pace(elapsed: float, rows: int, half_life: float, pace: Array, rates: Array)
         w = max(1.0 / 256.0, 1.0 / rows)
         pace[INTERVAL] += w * (min(elapsed, 4.0 * pace[INTERVAL]) - pace[INTERVAL])
     age = 1.0
+    pace[GAP] = 1.0
     if rows > 0:
+        pace[GAP] = min(max(elapsed / pace[INTERVAL], 1.0), MOST_GAP)
         unit = half_life / AUTO_HALF_LIFE if half_life > 0.0 else pace[INTERVAL]
         age = min(elapsed / unit, MOST_AGE if half_life > 0.0 else MOST_AUTO_AGE)
     if age != rates[AGE]:
@@ -78,7 +82,7 @@ def usable(x: float) -> bool:
 def judge(
     x: Array, rows: int, miss_rate: float, rates: Array, valid: Array, base: Array, scale: Array, model: Array,
     mix: Array, width: Array, regret: Array, mixerror: Array, sigma: Array, quantile: Array, judged: Array,
-    statistics: Array,
+    known: Array, statistics: Array,
 ) -> None:  # fmt: skip
     """Compare x with every forecast that was made for this row: bands, mixture and statistics learn from it."""
     ring, horizon, channels = mix.shape
@@ -102,7 +106,7 @@ def judge(
             mixture_learn(e, clip((mix[r, k, c] - model[r, k, c]) / s, bound), rates[KEEP], regret[k, c, 1])
             judged[k, c] += 1.0
             if k == 0:
-                change = abs(x[c] - base[r, c])
+                change = abs(x[c] - known[c])
                 statistics[0, c] += 1.0
                 statistics[1, c] += miss
                 statistics[2, c] += change
@@ -169,60 +173,67 @@ def learn(
 
 @kernel
 def observe(
-    x: Array, rows: int, rates: Array, seen: Array, fresh: Array, first: Array, last: Array, moments: Array,
-    change: Array, short: Array, lags: Array, mix: Array, statistics: Array,
+    x: Array, rows: int, rates: Array, seen: Array, stale: Array, first: Array, known: Array, last: Array,
+    moments: Array, change: Array, short: Array, lags: Array, mix: Array, statistics: Array,
 ) -> None:  # fmt: skip
     """Take x into level, scale, short mean and lags. For a missing value its forecast stands in, unlearned."""
     ring = mix.shape[0]
     head = rows % lags.shape[0]
     for c in range(x.shape[0]):
         v = x[c]
-        known = usable(v)
-        if not known:
+        observed = usable(v)
+        if not observed:
             statistics[6 if math.isnan(v) else 7, c] += 1.0
             if seen[c] == 0:
                 lags[head, c] = 0.0
                 continue
             v = mix[(rows - 1) % ring, 0, c]
         if seen[c] == 0:
-            first[c], last[c], short[c], moments[c, 0] = v, v, v, v
+            first[c], known[c], last[c], short[c], moments[c, 0] = v, v, v, v, v
         lags[head, c] = v - last[c]
-        if known:
+        if observed:
             young = seen[c] < 8
             w = max(rates[NORM], 1.0 / (seen[c] + 1.0))
-            if fresh[c] != 0:
-                change[c] = change_observe(v - last[c], max(rates[NORM], 1.0 / seen[c]), young, change[c])
+            if seen[c] > 0:  # a change over several rows counts as one of the size it has in one
+                d = (v - known[c]) / math.sqrt(1.0 + stale[c])
+                change[c] = change_observe(d, max(rates[NORM], 1.0 / seen[c]), young, change[c])
             level_observe(v, w, young, math.sqrt(change[c]), moments[c])
             seen[c] += 1
+            known[c] = v
         short[c] += rates[QUICK] * (v - short[c])
         last[c] = v
-        fresh[c] = 1 if known else 0
+        stale[c] = 0 if observed else stale[c] + 1
 
 
 @kernel
 def describe(
-    rows: int, seen: Array, fresh: Array, last: Array, moments: Array, change: Array, short: Array, lags: Array,
+    rows: int, seen: Array, stale: Array, last: Array, moments: Array, change: Array, short: Array, lags: Array,
     taps: int, state: Array, x: Array, base: Array, scale: Array, valid: Array, f: Array,
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
     """Features after this row: [state | lags | level | short mean | 1]; and the net's next input is read off them.
 
     taps  lags in use (0 … L); x (2 C,) input of the net: level and last change of each channel
+    False where the row had no value at all: nothing is to be learned from what is asked from it.
     """
     n, channels, ring = state.shape[0], last.shape[0], base.shape[0]
     r, size = rows % ring, lags.shape[0]
     level = n + taps * channels
     for i in range(n):
         f[i] = state[i]
+    some = False
+    for c in range(channels):
+        some = some or (seen[c] > 0 and stale[c] == 0)
     for c in range(channels):
         s = change_scale(change[c], moments[c, 1])
         base[r, c], scale[r, c] = last[c], s
-        valid[r, c] = 1 if s > 0.0 and fresh[c] != 0 else 0
+        valid[r, c] = 1 if s > 0.0 and some else 0
         inverse = 1.0 / s if s > 0.0 else 0.0
         for i in range(taps):
             f[n + i * channels + c] = clip(lags[(rows - i) % size, c] * inverse, INPUT_CLIP)
         f[level + c] = x[c]
         f[level + channels + c] = clip((short[c] - last[c]) * inverse, INPUT_CLIP)
     f[level + 2 * channels] = 1.0
+    return some
 
 
 @kernel

@@ -9,19 +9,19 @@ from streamrnn.state import Field
 
 # rows of the layout table
 (
-    CLOCK, SEEN, FRESH, VALID,
-    HYPER, PACE, RATES, FIRST, LAST, MOMENTS, CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX, WIDTH,
-    REGRET, ERROR, MIXERROR, SIGMA, QUANTILE, JUDGED, STATISTICS, RESIDUAL, STAGES, LONG, TAILS, SURPRISE,
+    CLOCK, SEEN, STALE, VALID,
+    HYPER, PACE, RATES, FIRST, KNOWN, LAST, MOMENTS, CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX, WIDTH,
+    REGRET, ERROR, MIXERROR, SIGMA, QUANTILE, JUDGED, STATISTICS, SCORED, RESIDUAL, STAGES, LONG, TAILS, SURPRISE,
     FEATURES, GAIN, COVARIANCE, VARIANCE, WEIGHTS,
     OWN,
-) = range(36)  # fmt: skip
+) = range(38)  # fmt: skip
 
 # entries of the field "clock"
 ROWS, TIME, ALARM, SINCE, LOUD, ALARMS, GUARDED = range(7)
 # entries of the field "hyper"
 RATE, MISS, HALF_LIFE, THRESHOLD, HOLD, SCORING = range(6)
 # entries of the field "pace"
-INTERVAL, PEAK = range(2)
+INTERVAL, PEAK, GAP = range(3)
 # entries of the field "rates"; the last ones are the level statistics'
 AGE, KEEP, NORM, QUICK, SLOW, LEVEL0 = range(6)
 # rows of the field "statistics"
@@ -63,13 +63,14 @@ def own_fields(c: int, n: int, lags: int, h: int, scoring: bool) -> list[Field]:
     fields = [
         Field("clock", "ints", (8,)),  # rows seen, time, alarm and guard counters
         Field("seen", "ints", (c,)),  # observed values
-        Field("fresh", "ints", (c,)),  # 1 where the last row had a value
+        Field("stale", "ints", (c,)),  # rows since the last value; 0: the last row had one
         Field("valid", "ints", (ring, c)),  # 1 where a row's forecasts may be learned from
         Field("hyper", "wide", (8,)),  # choices of the recipe
-        Field("pace", "wide", (2,)),  # typical interval (s), highest surprise of the present event
+        Field("pace", "wide", (3,)),  # typical interval (s), highest surprise of the event, intervals in the last step
         Field("rates", "wide", (LEVEL0 + LEVELS,)),  # weights that belong to the last elapsed time
         Field("first", "wide", (c,)),  # first value: levels are kept relative to it
-        Field("last", "wide", (c,)),  # last value, or its forecast where it was missing
+        Field("known", "wide", (c,)),  # last value
+        Field("last", "wide", (c,)),  # the same, or its forecast where it is missing now
         Field("moments", "wide", (c, 2)),  # running mean and variance
         Field("change", "wide", (c,)),  # running mean square of the changes
         Field("short", "wide", (c,)),  # mean of the last few values
@@ -86,6 +87,7 @@ def own_fields(c: int, n: int, lags: int, h: int, scoring: bool) -> list[Field]:
         Field("quantile", "wide", (h, c)),  # half-width of the band in units of sigma
         Field("judged", "wide", (h, c)),  # forecasts compared with what came
         Field("statistics", "wide", (len(STATISTIC_NAMES), c)),
+        Field("scored", "wide", (d,)),  # residuals seen by the score
         Field("residual", "wide", (d,)),  # running mean absolute error, for the score
         Field("stages", "wide", (d, LEVELS, 2)),  # twice smoothed levels
         Field("long", "wide", (d, LEVELS, 2)),  # their long mean and variance

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamrnn._types import Array, Floats, Ints
+from streamrnn._types import Array, Bools, Floats, Ints
 
-HEAD = 6
-"""Columns before the per-channel ones: score, surprise, event, its score, its channel, its age in seconds."""
+HEAD = 7
+"""Columns before the per-channel ones: score, surprise, event, its score, channel and age in seconds, warming."""
 
 
 def columns(channels: int, horizon: int) -> int:
-    """Numbers that one row takes: 6 + 4 C + 3 H C."""
+    """Numbers that one row takes: 7 + 4 C + 3 H C."""
     return HEAD + 4 * channels + 3 * horizon * channels
 
 
 def slots(channels: int, horizon: int) -> dict[str, slice]:
     """Where each quantity lies in a row of `step`'s output."""
     c, hc = channels, channels * horizon
-    names = {"score": 1, "surprise": 1, "event": 1, "event_score": 1, "event_channel": 1, "event_age": 1,
+    names = {"score": 1, "surprise": 1, "event": 1, "event_score": 1, "event_channel": 1, "event_age": 1, "warming": 1,
              "expected": c, "lower": c, "upper": c, "share": c,
              "forecast": hc, "forecast_lower": hc, "forecast_upper": hc}  # fmt: skip
     found, at = {}, 0
@@ -59,6 +59,8 @@ class Rows:
     """(N,) index of the channel with the largest share."""
     event_since: Ints
     """(N,) nanoseconds since 1970 of the event's first row; 0 where event is 0."""
+    warming: Bools
+    """(N,) True where some channel had been seen too little before the row to be called odd."""
 
 
 def split(time: Ints, out: Array, channels: int, horizon: int) -> Rows:
@@ -74,5 +76,5 @@ def split(time: Ints, out: Array, channels: int, horizon: int) -> Rows:
     return Rows(
         time, out[:, at["expected"]], out[:, at["lower"]], out[:, at["upper"]], out[:, 0], out[:, 1],
         out[:, at["share"]], ahead("forecast"), ahead("forecast_lower"), ahead("forecast_upper"),
-        event, out[:, 3], out[:, 4].astype(np.int64), since,
+        event, out[:, 3], out[:, 4].astype(np.int64), since, out[:, 6] != 0.0,
     )  # fmt: skip

@@ -38,11 +38,15 @@ QUIET = 0.5  # of the threshold: below it an event is on its way out
 
 @kernel
 def surprise(
-    x: Array, rows: int, rates: Array, seen: Array, valid: Array, scale: Array, mix: Array, judged: Array,
-    first: Array, residual: Array, stages: Array, long: Array, tails: Array, nats: Array,
+    x: Array, rows: int, gap: float, rates: Array, seen: Array, stale: Array, scale: Array, mix: Array,
+    first: Array, scored: Array, residual: Array, stages: Array, long: Array, tails: Array, nats: Array,
 ) -> float:  # fmt: skip
-    """Surprise of the row in nats, and of each channel in `nats`. Statistics learn from the row after it is scored."""
-    ring, channels = valid.shape
+    """Surprise of the row in nats, and of each channel in `nats`. Statistics learn from the row after it is scored.
+
+    A residual counts for less by the root of the rows (`stale`) or typical intervals (`gap`) since the last value: so
+    much further may a value have moved.
+    """
+    ring, channels = scale.shape
     most = 0.0
     r = (rows - 1) % ring
     for c in range(channels):
@@ -50,12 +54,12 @@ def surprise(
         if not usable(x[c]):
             continue
         count = float(seen[c])
-        if rows > 0 and valid[r, c] != 0:
-            miss = abs(mix[r, 0, c] - x[c]) / scale[r, c]
-            known = judged[0, c]  # this row's forecast is counted already
-            z = miss / residual[c] if known > 20.0 and residual[c] > 0.0 else 0.0
-            residual[c] += max(rates[NORM], 1.0 / known) * (miss - residual[c])
-            nats[c] += tail_surprise(min(z, LARGEST_STATISTIC), known - 1.0, WARM, RESIDUAL_FLOOR, tails[c, 0])
+        if rows > 0 and seen[c] > 0 and scale[r, c] > 0.0:
+            miss = abs(mix[r, 0, c] - x[c]) / (scale[r, c] * math.sqrt(max(1.0 + stale[c], gap)))
+            z = miss / residual[c] if scored[c] >= 20.0 and residual[c] > 0.0 else 0.0
+            residual[c] += max(rates[NORM], 1.0 / (scored[c] + 1.0)) * (miss - residual[c])
+            nats[c] += tail_surprise(min(z, LARGEST_STATISTIC), scored[c], WARM, RESIDUAL_FLOOR, tails[c, 0])
+            scored[c] += 1.0
         v = x[c] - first[c] if seen[c] > 0 else 0.0
         b = max(rates[SLOW], 1.0 / (count + 1.0))
         for j in range(LEVELS):

@@ -24,13 +24,15 @@ from streamrnn.tasks._forecasting import (
     pace,
 )  # fmt: skip
 from streamrnn.tasks._layout import VARIANCE0
-from streamrnn.tasks._scoring import alarm, surprise
+from streamrnn.tasks._rows import HEAD
+from streamrnn.tasks._scoring import WARM, alarm, surprise
 
 CAP = 10.0 * VARIANCE0  # of a covariance entry
 LARGEST_STATE = 1e3
 LARGEST_GRADIENT = 1e15
 
-CLOCK, SEEN, FRESH, VALID = at.CLOCK, at.SEEN, at.FRESH, at.VALID
+CLOCK, SEEN, STALE, VALID = at.CLOCK, at.SEEN, at.STALE, at.VALID
+KNOWN, SCORED, GAP = at.KNOWN, at.SCORED, at.GAP
 HYPER, PACE, RATES, FIRST, LAST, MOMENTS = at.HYPER, at.PACE, at.RATES, at.FIRST, at.LAST, at.MOMENTS
 CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX = at.CHANGE, at.SHORT, at.LAGS, at.BASE, at.SCALE, at.MODEL, at.MIX
 WIDTH, REGRET, ERROR, MIXERROR, SIGMA = at.WIDTH, at.REGRET, at.ERROR, at.MIXERROR, at.SIGMA
@@ -77,9 +79,9 @@ def watch(
     places  (5,)    first field of the learner and of the update; the learner's part of `real`, from and to; lags in use
     time    (N,)    nanoseconds, strictly increasing and after the last row's
     values  (N, C)  NaN is missing
-    out     (N, 6 + 4 C + 3 H C)  see tasks._rows
+    out     (N, 7 + 4 C + 3 H C)  see tasks._rows
     """
-    clock, seen, fresh = vector(ints, table, CLOCK), vector(ints, table, SEEN), vector(ints, table, FRESH)
+    clock, seen, stale = vector(ints, table, CLOCK), vector(ints, table, SEEN), vector(ints, table, STALE)
     valid, structure = matrix(ints, table, VALID), matrix(ints, table, OWN)
     hyper, pacing, rates = vector(wide, table, HYPER), vector(wide, table, PACE), vector(wide, table, RATES)
     first, last, moments = vector(wide, table, FIRST), vector(wide, table, LAST), matrix(wide, table, MOMENTS)
@@ -89,6 +91,7 @@ def watch(
     error, mixerror, sigma = matrix(wide, table, ERROR), matrix(wide, table, MIXERROR), matrix(wide, table, SIGMA)
     quantile, judged = matrix(wide, table, QUANTILE), matrix(wide, table, JUDGED)
     statistics, nats = matrix(wide, table, STATISTICS), vector(wide, table, SURPRISE)
+    known, scored = vector(wide, table, KNOWN), vector(wide, table, SCORED)
     residual, stages = vector(wide, table, RESIDUAL), cube(wide, table, STAGES)
     long, tails = cube(wide, table, LONG), cube(wide, table, TAILS)
     features, gain, weights = matrix(real, table, FEATURES), matrix(real, table, GAIN), cube(real, table, WEIGHTS)
@@ -99,28 +102,27 @@ def watch(
     memory = open_memory(ints, real, table, places[1])
     ring, horizon, channels = mix.shape
     taps = places[4]
-    ahead = 6 + 4 * channels
+    ahead = HEAD + 4 * channels
     for i in range(time.shape[0]):
         x, row = values[i], out[i]
         rows = clock[ROWS]
         pace((time[i] - clock[TIME]) * 1e-9, rows, hyper[HALF_LIFE], pacing, rates)
         before = (rows - 1) % ring
         for c in range(channels):
-            known = rows > 0 and seen[c] > 0
             half = width[before, 0, c]
-            row[6 + c] = mix[before, 0, c] if known else math.nan
-            row[6 + channels + c] = row[6 + c] - half
-            row[6 + 2 * channels + c] = row[6 + c] + half
-            row[6 + 3 * channels + c] = 0.0
+            row[HEAD + c] = mix[before, 0, c] if rows > 0 and seen[c] > 0 else math.nan
+            row[HEAD + channels + c] = row[HEAD + c] - half
+            row[HEAD + 2 * channels + c] = row[HEAD + c] + half
+            row[HEAD + 3 * channels + c] = 0.0
         judge(
             x, rows, hyper[MISS], rates, valid, base, scale, model, mix, width, regret, mixerror, sigma, quantile,
-            judged, statistics,
+            judged, known, statistics,
         )  # fmt: skip
 
-        row[0] = row[1] = row[2] = row[3] = row[4] = row[5] = 0.0
+        row[:HEAD] = 0.0
         if hyper[SCORING] != 0.0:
             total = surprise(
-                x, rows, rates, seen, valid, scale, mix, judged, first, residual, stages, long, tails, nats
+                x, rows, pacing[GAP], rates, seen, stale, scale, mix, first, scored, residual, stages, long, tails, nats
             )
             event = alarm(total, time[i], hyper, clock, pacing)
             row[0] = total / (total + hyper[THRESHOLD])
@@ -128,10 +130,12 @@ def watch(
             parts = 0.0
             for c in range(channels):
                 parts += nats[c]
+                if seen[c] < WARM:
+                    row[6] = 1.0
             if parts > 0.0:
                 oddest = 0
                 for c in range(channels):
-                    row[6 + 3 * channels + c] = nats[c] / parts
+                    row[HEAD + 3 * channels + c] = nats[c] / parts
                     if nats[c] > nats[oddest]:
                         oddest = c
                 row[4] = oddest
@@ -148,7 +152,7 @@ def watch(
                 clock[GUARDED] += 1
                 real[places[2] : places[3]] = 0.0
         learn(x, rows, rates, valid, base, scale, features, gain, weights, error, judged)
-        observe(x, rows, rates, seen, fresh, first, last, moments, change, short, lags, mix, statistics)
+        observe(x, rows, rates, seen, stale, first, known, last, moments, change, short, lags, mix, statistics)
 
         inputs(rows, last, moments, change, lags, x_net)
         forward(theta, x_net, s, s1, structure, carry)
@@ -157,10 +161,10 @@ def watch(
             s[:] = 0.0
             real[places[2] : places[3]] = 0.0
         now = rows % ring
-        describe(
-            rows, seen, fresh, last, moments, change, short, lags, taps, s[0], x_net, base, scale, valid, features[now]
-        )
-        ud_gain(features[now], rates[KEEP], CAP, U, d, gain[now])
+        if describe(
+            rows, seen, stale, last, moments, change, short, lags, taps, s[0], x_net, base, scale, valid, features[now]
+        ):
+            ud_gain(features[now], rates[KEEP], CAP, U, d, gain[now])
         issue(
             rows, 2 * taps, seen, base, scale, features, weights, regret, sigma, quantile, model, mix, width,
             row[ahead : ahead + horizon * channels],

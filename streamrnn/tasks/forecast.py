@@ -76,6 +76,11 @@ class Forecaster:
         self._watch = _compiled(self.model)
         self._start()
 
+    def __repr__(self) -> str:
+        r = self.recipe
+        parts = f"{r.units} {r.cell} units, {r.learner}, {r.update}, horizon {r.horizon}"
+        return f"<{type(self).__name__} of {len(self.channels)} channels: {parts}; {self.samples} rows seen>"
+
     # ------------------------------------------------------------ one row at a time
 
     def learn_one(self, x: Sample, t: float | None = None) -> None:
@@ -108,7 +113,7 @@ class Forecaster:
         anything that grows. `slots` says where in `out` each quantity lies; `new_output()` makes one."""
         self._watch(
             self.arena.ints, self.arena.wide, self.arena.real, self.arena.layout.table, self._places,
-            self._time(t), x.reshape(1, -1), out.reshape(1, -1),
+            self._time(t), np.asarray(x, np.float64).reshape(1, -1), out.reshape(1, -1),
         )  # fmt: skip
 
     @property
@@ -129,6 +134,9 @@ class Forecaster:
         values  (N, C) float64
         Raises InputError where shapes or times do not fit; then nothing was learned.
         """
+        if not np.issubdtype(np.asarray(time).dtype, np.integer):
+            raise InputError("times must be whole nanoseconds since 1970", got=np.asarray(time).dtype, expected="int64",
+                             hint="Seconds: (1e9 * seconds).astype(np.int64)")  # fmt: skip
         time = np.ascontiguousarray(time, np.int64)
         values = np.ascontiguousarray(values, np.float64)
         n = len(time)
@@ -240,7 +248,10 @@ class Forecaster:
             x = [x.get(name, math.nan) for name in self.channels]
         if not isinstance(x, np.ndarray) and isinstance(x, Sequence):
             x = [math.nan if v is None else v for v in x]
-        row = np.array(x, np.float64).reshape(1, -1)
+        try:
+            row = np.array(x, np.float64).reshape(1, -1)
+        except (TypeError, ValueError):
+            raise InputError("a row holds numbers", got=repr(x)[:100], expected="one number a channel") from None
         if row.shape[1] != len(self.channels):
             raise InputError("a row has one number a channel", got=row.shape[1], expected=len(self.channels))
         return row

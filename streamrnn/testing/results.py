@@ -51,5 +51,5 @@ def make_result(stream: str, *, rows: int, horizons: int, channels: tuple[str, .
         forecast_upper=forecast + 1.0,
         level=0.9,
         interval=0.25,
-        warming=False,
+        warming=np.zeros(rows, np.bool_),
     )

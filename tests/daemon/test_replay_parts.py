@@ -39,7 +39,7 @@ def result(values: Floats, expected: Floats, *, start: int = 0, half: float = 1.
         forecast_upper=forecast + 1.0,
         level=0.9,
         interval=1.0,
-        warming=False,
+        warming=np.zeros(rows, np.bool_),
     )
 
 

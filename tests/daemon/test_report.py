@@ -60,7 +60,7 @@ def made_up(rows: int = 600, channels: tuple[str, ...] = ("pressure", NASTY)) ->
         forecast_upper=np.zeros((rows, 1, len(channels))),
         level=0.9,
         interval=3600.0,
-        warming=False,
+        warming=np.zeros(rows, np.bool_),
         alarms=[
             alarm(rows // 2, True, rows // 2),
             alarm(rows // 2 + 9, False, rows // 2),

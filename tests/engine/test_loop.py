@@ -34,7 +34,8 @@ def test_results_are_those_of_the_model(engine, batch, kept):
     assert [len(r.time) for r in kept.results] == [200, 100]
     assert kept.results[1].level == Recipe().level
     assert kept.results[1].interval == 1.0
-    assert not kept.results[1].warming
+    assert kept.results[0].warming.tolist() == [True] * 100 + [False] * 100
+    assert not kept.results[1].warming.any()
 
 
 def test_sample_counts_and_latest_row(engine, batch):

@@ -97,3 +97,43 @@ def test_threshold_moves_the_alarm_but_not_the_surprise():
     assert (low.event == 1).sum() > (high.event == 1).sum()
     odd = high.surprise > 0
     np.testing.assert_allclose(high.score[odd], high.surprise[odd] / (high.surprise[odd] + 25.0))
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2, 5, 20])
+def test_a_jump_is_seen_across_missing_values(missing):
+    t = times(720)
+    x = (5 * np.sin(np.arange(720) / 20) + 0.1 * np.random.default_rng(0).normal(size=720))[:, None]
+    x[700:] += 100
+    x[700 - missing : 700] = np.nan
+    rows = Detector().run(t, x)
+    assert (rows.event[700:704] == 1).any()
+
+
+def test_channels_that_report_in_turn_are_learned_and_watched():
+    """Two channels, each with a value in every other row only."""
+    x = np.stack([np.sin(np.arange(4000) / 15), np.cos(np.arange(4000) / 15)], 1)
+    x += 0.05 * np.random.default_rng(0).normal(size=x.shape)
+    x[3600:3610] += 5
+    x[::2, 0] = np.nan
+    x[1::2, 1] = np.nan
+    model = Detector(channels=2)
+    model.run(times(3600), x[:3600])
+    s = model.statistics
+    assert (s["judged"] > 1700).all()
+    assert (s["squared_error"] < 0.8 * s["squared_change"]).all()
+    rows = model.run(times(400, start=3601), x[3600:])
+    assert (rows.event[:4] == 1).any()
+
+
+def test_the_first_value_after_an_outage_may_be_further_off():
+    """A random walk goes on during a pause of 400 rows: where it is then is no anomaly."""
+    for seed in range(5):
+        walk = np.cumsum(np.random.default_rng(seed).normal(size=2400))
+        keep = np.r_[0:1500, 1900:2400]
+        rows = Detector(seed=seed).run(times(2400)[keep], walk[keep, None])
+        assert rows.surprise[1500] < 12.5
+
+
+def test_warming_is_told_row_by_row():
+    rows = Detector().run(times(150), noise(150))
+    assert rows.warming.tolist() == [True] * 100 + [False] * 50

@@ -87,6 +87,8 @@ def test_times_must_rise_and_a_refused_block_changes_nothing():
     for t in (seconds(3), np.array([20, 20, 21]) * SECOND, np.array([22, 21, 23]) * SECOND):
         with pytest.raises(InputError, match="strictly increasing"):
             model.run(t, wave(3))
+    with pytest.raises(InputError, match="nanoseconds"):
+        model.run(np.arange(50.0, 53.0), wave(3))
     with pytest.raises(InputError, match="do not fit"):
         model.run(seconds(3, start=50), np.zeros((3, 2)))
     with pytest.raises(InputError, match="seconds since 1970"):

@@ -108,7 +108,7 @@ def score_fields(result: Result, row: int) -> dict[str, Any]:
     """One row, judged: lists have one entry a channel."""
     return _time("t", int(result.time[row])) | {
         "score": float(result.score[row]),
-        "warming": result.warming,
+        "warming": bool(result.warming[row]),
         "channels": result.channels,
         "value": _numbers(result.values[row]),
         "expected": _numbers(result.expected[row]),
