@@ -237,7 +237,7 @@ class _Progress(event.Listener):
             self._began = time.monotonic()
             name = started.data["dispatcher"].__qualname__
             if name.startswith("watch__"):
-                _say(f"compiling {name.split('__')[1]} (once; kept in {cache_directory()}) ...")
+                _say(f"compiling {name.split('__')[1]} ({_kept()}) ...")
         self._depth += 1
 
     def on_end(self, ended: Any) -> None:
@@ -249,6 +249,11 @@ class _Progress(event.Listener):
             name = ended.data["dispatcher"].__qualname__
             if name.startswith("watch__"):
                 _say(f"compiled {name.split('__')[1]} in {seconds:.1f} s")
+
+
+def _kept() -> str:
+    folder = _usable_cache()
+    return "in each process: there is no folder to keep it" if folder is None else f"once; kept in {folder}"
 
 
 def _say(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -22,13 +23,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     try:
         arguments = _parser(words[:1]).parse_args(words)
-        return int(arguments.command(arguments))
+        code = int(arguments.command(arguments))
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("streamrnn: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except StreamrnnError as problem:
         print(f"streamrnn: {problem}", file=sys.stderr)
         return EXIT_ERROR
+    except BrokenPipeError:  # whoever read our output has gone: `| head`
+        _forget_output()
+        return EXIT_ERROR
+    except OSError as problem:
+        _forget_output()
+        print(f"streamrnn: {problem}", file=sys.stderr)
+        return EXIT_ERROR
+
+
+def _forget_output() -> None:
+    """Send what standard output still holds nowhere, so that flushing it at exit cannot fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:

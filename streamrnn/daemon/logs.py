@@ -20,6 +20,7 @@ def set_up(form: Literal["text", "json"], level: str) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    logging.raiseExceptions = False  # a reader of the log that goes away is no reason to write tracebacks about it
     logger = logging.getLogger("streamrnn")
     logger.handlers = [handler]
     logger.setLevel(level.upper())

@@ -42,6 +42,8 @@ class Answer:
 @contextlib.contextmanager
 def whole_file(path: Path, option: str) -> Iterator[IO[bytes]]:
     """Write a file under a temporary name beside `path`, and give it its name when the block has ended well."""
+    if path.is_dir():
+        raise ConfigError("this is a folder", where=f"{option} {path}", expected="the name of a file")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         file = part.open("xb")

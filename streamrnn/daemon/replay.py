@@ -95,7 +95,7 @@ def replay(
                 Tap(source, first, recorder),
                 {"recorder": recorder},
                 recipe,
-                admission=Admission(channel_limit=MOST_CHANNELS),
+                admission=Admission(channel_limit=MOST_CHANNELS, most_ahead=0.0),
             )
             began = time.monotonic()
             with _silent_engine():
@@ -130,7 +130,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns", default="", metavar="A,B", help="the value columns (default: all that hold numbers)"
     )
-    parser.add_argument("--interval", type=float, default=0.0, metavar="S", help="seconds between rows without a time")
+    parser.add_argument(
+        "--interval",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="rows are S seconds apart; no column is taken for the time",
+    )
     parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="what a broken row does")
     parser.add_argument(
         "--stream",

@@ -96,6 +96,7 @@ def _row(engine: Engine, stream: Stream, silent: bool) -> tuple[list[str], dict[
 def _farthest_out(stream: Stream) -> int:
     """The channel that lies farthest out of its band, in band widths; the first where none is out."""
     value, expected, lower, upper = stream.latest
-    outside = np.maximum(lower - value, value - upper) / np.maximum(upper - lower, np.finfo(float).tiny)
+    with np.errstate(over="ignore"):  # a band without width: infinitely far out
+        outside = np.maximum(lower - value, value - upper) / np.maximum(upper - lower, np.finfo(float).tiny)
     outside = np.where(np.isfinite(expected) & (outside > 0.0), outside, 0.0)
     return int(np.argmax(outside))

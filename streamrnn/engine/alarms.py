@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 
 import numpy as np
@@ -43,8 +44,21 @@ def describe(alarm: Alarm) -> str:
     if alarm.raised:
         band = f"{figure(alarm.lower)} … {figure(alarm.upper)}"
         expected = f"expected {figure(alarm.expected)} ({band})"
-        return f"ALARM {where}: {figure(alarm.value)}, {expected}, score {alarm.score:.2f}"
+        # inside its band and odd all the same: the forecast has followed the stream to where it rarely is
+        odd = ", its level is unusual" if alarm.lower <= alarm.value <= alarm.upper else ""
+        return f"ALARM {where}: {figure(alarm.value)}, {expected}{odd}, score {alarm.score:.2f}"
     return f"cleared {where}: after {(alarm.time - alarm.since) / 1e9:.1f} s, highest score {alarm.score:.2f}"
+
+
+def moment(time: int) -> str:
+    """Nanoseconds since 1970 as a date and time in UTC, to the millisecond.
+
+    >>> moment(1690000000_250000000)
+    '2023-07-22T04:26:40.250Z'
+    """
+    whole, rest = divmod(time, 10**9)
+    day = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=whole)
+    return f"{day.isoformat(timespec='seconds')}.{rest // 10**6:03d}Z"
 
 
 def figure(value: float) -> str:

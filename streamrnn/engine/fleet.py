@@ -101,6 +101,9 @@ class Admission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Most channels of one stream: a model's cost grows with the square of it."""
     silent_after: Annotated[float, Meta(ge=0.0)] = 0.0
     """Seconds without a sample after which a stream is silent; 0: ten typical intervals of it, 5 s at the least."""
+    most_ahead: Annotated[float, Meta(ge=0.0)] = 86400.0
+    """Seconds that a sample may be ahead of this machine's clock: one from further on would make all later ones late;
+    0: no limit."""
     known: tuple[Known, ...] = ()
     """Streams that are expected."""
 

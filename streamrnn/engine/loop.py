@@ -13,11 +13,11 @@ from dataclasses import asdict
 
 import numpy as np
 
-from streamrnn.engine.alarms import alarms_of, describe
+from streamrnn.engine.alarms import alarms_of, describe, moment
 from streamrnn.engine.bounded_log import BoundedLog
 from streamrnn.engine.clock import SystemClock
 from streamrnn.engine.fleet import Admission, Fleet, Model, ModelFactory, Stream
-from streamrnn.engine.order import check_shape, sift
+from streamrnn.engine.order import check_clock, check_shape, sift
 from streamrnn.engine.ports import Batch, Clock, Reject, Result, Sink, Source
 from streamrnn.engine.tally import Tally
 from streamrnn.errors import ConnectorError, Reason, StreamrnnError, WireError
@@ -134,9 +134,11 @@ class Engine:
         now = self.clock.monotonic()
         try:
             check_shape(item)
+            check_clock(item, self.clock.now(), self.fleet.admission.most_ahead)
             stream = self.fleet.admit(item.stream, item.channels, now)
         except WireError as refusal:
-            self._reject(refusal.reason, item.stream, str(refusal), len(item.time))
+            detail = str(refusal).removeprefix(f"{item.stream}: ")
+            self._reject(refusal.reason, item.stream, detail, len(item.time))
             return None
         self.fleet.counters.heard[stream.index] = now
         batch = self._sift(item, stream)
@@ -153,7 +155,9 @@ class Engine:
             counters.restarts[i] += 1
             self._log.warn("restart", stream.name, f"{stream.name}: the sender counts its samples anew")
         if sifted.late:
-            self._reject(Reason.LATE, stream.name, "earlier than the stream's newest sample", sifted.late)
+            oldest, newest = int(item.time.min()), int(counters.time[i])
+            detail = f"earlier than the stream's newest sample (got {moment(oldest)}, newest {moment(newest)})"
+            self._reject(Reason.LATE, stream.name, detail, sifted.late)
         if sifted.duplicate:
             self._reject(Reason.DUPLICATE, stream.name, "seen before", sifted.duplicate)
         return sifted.batch
@@ -225,5 +229,6 @@ class Engine:
         for event, names in (("silent", silent - self._silent), ("heard", self._silent - silent)):
             for name in sorted(names):
                 state = "is silent" if event == "silent" else "is heard again"
-                logger.info(f"{name} {state}", extra={"event": event, "fields": {"stream": name}})
+                level = logging.WARNING if event == "silent" else logging.INFO
+                logger.log(level, f"{name} {state}", extra={"event": event, "fields": {"stream": name}})
         self._silent = silent

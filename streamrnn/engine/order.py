@@ -52,6 +52,22 @@ def check_shape(batch: Batch) -> None:
         )
 
 
+def check_clock(batch: Batch, now: int, most_ahead: float) -> None:
+    """Raise WireError where a time of the batch is more than `most_ahead` seconds (0: no limit) after `now`.
+
+    now     nanoseconds since 1970
+    """
+    ahead = (int(batch.time.max()) - now) / 1e9
+    if 0.0 < most_ahead < ahead:
+        raise WireError(
+            Reason.BAD_TIME,
+            "the time is in the future",
+            stream=batch.stream,
+            got=f"{ahead:.0f} s ahead",
+            expected=f"at most streams.most_ahead = {most_ahead:g} s",
+        )
+
+
 def sift(batch: Batch, time: int, sequence: int) -> Sifted:
     """Keep the rows of `batch` that are later than all before them.
 

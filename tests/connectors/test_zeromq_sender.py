@@ -173,3 +173,15 @@ def test_a_program_that_ends_at_once_has_still_sent_everything(source, drain) ->
         process.kill()
         process.wait()
     assert np.concatenate([batch.time for batch in items]).tolist() == list(range(500))
+
+
+def test_a_float_is_seconds_and_an_int_nanoseconds(source, drain) -> None:
+    with Sender(source.endpoint) as sender:
+        sender.send("a", 1690000000.25, 1.0)
+        sender.send("a", 1690000000_750000000, 2.0)
+        times = np.concatenate([batch.time for batch in drain(source, 2)])
+        assert times.tolist() == [1690000000_250000000, 1690000000_750000000]
+        with pytest.raises(InputError, match="seconds"):
+            sender.send("a", math.nan, 3.0)
+        with pytest.raises(InputError, match="whole nanoseconds"):
+            sender.send_block("a", np.array([1690000001.0]), np.array([[3.0]]))

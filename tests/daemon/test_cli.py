@@ -104,6 +104,25 @@ def test_the_port_can_be_chosen_on_the_command_line(start, tmp_path):
     assert daemon.end() == 0
 
 
+@pytest.mark.parametrize("command", [["explain"], ["--help"]])
+def test_a_reader_that_goes_away_gets_no_traceback(command):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamrnn.daemon", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    process.wait(60)
+    assert "Traceback" not in errors
+
+
+def test_a_folder_in_place_of_a_file_is_refused_first(tmp_path, capsys):
+    data = tmp_path / "a.csv"
+    data.write_text("t,v\n1,2\n2,3\n")
+    assert cli.main(["replay", str(data), "--report", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.endswith("this is a folder (expected the name of a file)\n")
+
+
 def test_a_port_that_does_not_exist_is_refused(capsys):
     assert cli.main(["run", "--port", "70000"]) == 1
     assert "--port: no such port (got 70000, expected 0 to 65535)" in capsys.readouterr().err

@@ -224,3 +224,22 @@ def test_a_pause_of_the_source_is_waited_out(batch, kept):
     script = [batch("a", [1], [1.0]), Pause(0.3), batch("a", [2], [1.0]), EOF]
     run(Engine(ScriptedSource(script), {"kept": kept}, Recipe()))
     assert len(kept.results) == 2
+
+
+def test_a_sample_from_the_future_does_not_silence_its_stream(engine, batch, caplog):
+    """One stamped years ahead is refused; those that follow are learned as ever."""
+    t, x = wave(20)
+    far = batch("a", [10**13], [1.0])
+    far.time[:] = np.iinfo(np.int64).max
+    made = engine([batch("a", t[:10], x[:10])], [far], [batch("a", t[10:], x[10:])])
+    run(made)
+    assert made.rejected()[Reason.BAD_TIME] == 1
+    assert made.rejected()[Reason.LATE] == 0
+    assert made.fleet.counters.samples[0] == 20
+    assert "in the future" in caplog.text
+
+
+def test_a_late_sample_is_logged_with_both_times(engine, batch, caplog):
+    t, x = wave(10)
+    run(engine([batch("a", t, x)], [batch("a", t[:1], x[:1])]))
+    assert "newest 1970-" in caplog.text

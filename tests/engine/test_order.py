@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from streamrnn.engine.order import LAST_NUMBER, NEVER, check_shape, sift
+from streamrnn.engine.order import LAST_NUMBER, NEVER, check_clock, check_shape, sift
 from streamrnn.engine.ports import Batch
 from streamrnn.errors import Reason, WireError
 
@@ -80,3 +80,12 @@ def test_values_that_do_not_fit_are_refused(shape):
     with pytest.raises(WireError) as caught:
         check_shape(Batch("s", np.array([1, 2]), np.zeros(shape), ("c",)))
     assert caught.value.reason is Reason.WRONG_CHANNELS
+
+
+def test_a_clock_that_is_ahead_is_refused_within_its_limit():
+    batch = rows([5 * 10**9])
+    check_clock(batch, 2 * 10**9, 3.0)
+    check_clock(batch, 0, 0.0)
+    with pytest.raises(WireError, match="3 s ahead, expected at most streams.most_ahead = 2 s") as caught:
+        check_clock(batch, 2 * 10**9, 2.0)
+    assert caught.value.reason is Reason.BAD_TIME

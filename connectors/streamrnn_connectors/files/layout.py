@@ -87,7 +87,7 @@ def _time_column(where: str, header: Sequence[str], first: Sequence[str], name: 
         where=where,
         got=", ".join(f"{name} = {cell}" for name, cell in zip(header, first, strict=True)),
         expected=f"ISO 8601 in some column, or seconds since 1970 in one named {', '.join(TIME_NAMES)}",
-        hint="Name the column by `time`, or give the seconds between rows by `interval`",
+        hint="Name the column with time (--time), or give the seconds between rows with interval (--interval)",
     )
 
 

@@ -163,7 +163,7 @@ class FileSource:
                     where=f"{self._reader.name}, line {line}",
                     got=fault.got,
                     expected=fault.expected,
-                    hint="Mend the row, or pass over such rows with on_error = 'skip'",
+                    hint="Mend the row, or pass over such rows with on_error = 'skip' (--on-error skip)",
                 )
             if start < index:
                 yield self._batch(rows[start:index], layout)

@@ -14,7 +14,7 @@ from streamrnn_connectors.zeromq.link import Link
 
 from streamrnn.engine.ports import Floats, Ints
 from streamrnn.errors import ConnectorError, InputError
-from streamrnn.wire import Hello, default_channels, encode_frame, encode_hello, stream_id
+from streamrnn.wire import Hello, default_channels, encode_frame, encode_hello, seconds_to_ns, stream_id
 
 FRAME_BYTES = 2**16
 """Longer blocks travel as several frames, each well below a receiver's `max_message_bytes`."""
@@ -83,7 +83,7 @@ class Sender:
     def send(
         self,
         stream: str,
-        time: int,
+        time: float,
         values: float | Sequence[float],
         *,
         channels: Sequence[str] = (),
@@ -91,7 +91,7 @@ class Sender:
     ) -> bool:
         """Send one sample.
 
-        time       nanoseconds since 1970 UTC, as time.time_ns() gives
+        time       since 1970 UTC: a float is seconds, as time.time() gives, an int is nanoseconds, as time.time_ns()
         values     one number a channel; NaN is a missing value
         channels   their names: needed with the first sample of a stream only; without them value, or ch0, ch1, …
         units      their units; counts with the first sample of a stream only
@@ -100,7 +100,9 @@ class Sender:
         ConnectorError once closed.
         """
         row = np.atleast_1d(np.asarray(values, np.float64))
-        return self.send_block(stream, np.array([time], np.int64), row[np.newaxis], channels=channels, units=units)
+        return self.send_block(
+            stream, np.array([_nanoseconds(stream, time)], np.int64), row[np.newaxis], channels=channels, units=units
+        )
 
     def send_block(
         self,
@@ -117,6 +119,8 @@ class Sender:
         """
         if self._link.socket.closed:
             raise ConnectorError("the sender is closed", where=self.endpoint)
+        if not np.issubdtype(np.asarray(time).dtype, np.integer):
+            raise InputError("times of a block are whole nanoseconds since 1970", where=stream, got=time.dtype)
         outgoing = self._outgoing(stream, values, tuple(channels), tuple(units))
         rows = max(1, FRAME_BYTES // (8 + 8 * len(outgoing.channels)))
         complete = True
@@ -174,3 +178,15 @@ class Sender:
         except zmq.Again:
             return False
         return True
+
+
+def _nanoseconds(stream: str, time: float) -> int:
+    """An int as it is, a float as seconds."""
+    if isinstance(time, int | np.integer):
+        return int(time)
+    try:
+        return seconds_to_ns(float(time))
+    except ValueError as problem:
+        raise InputError(
+            "a time is seconds (float) or nanoseconds (int) since 1970", where=stream, got=time
+        ) from problem
