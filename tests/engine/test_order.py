@@ -86,6 +86,6 @@ def test_a_clock_that_is_ahead_is_refused_within_its_limit():
     batch = rows([5 * 10**9])
     check_clock(batch, 2 * 10**9, 3.0)
     check_clock(batch, 0, 0.0)
-    with pytest.raises(WireError, match="3 s ahead, expected at most streams.most_ahead = 2 s") as caught:
+    with pytest.raises(WireError, match=r"3 s ahead, expected at most streams\.most_ahead = 2 s") as caught:
         check_clock(batch, 2 * 10**9, 2.0)
     assert caught.value.reason is Reason.BAD_TIME
