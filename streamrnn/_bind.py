@@ -16,6 +16,7 @@ With NUMBA_DISABLE_JIT=1 the same kernels and templates run as plain Python.
 
 from __future__ import annotations
 
+import builtins
 import dis
 import hashlib
 import logging
@@ -116,8 +117,14 @@ def _compile(function: Any, reassociate: bool) -> Any:
 def _digest(function: Any, reassociate: bool) -> str:
     h = hashlib.sha256(repr((reassociate, _content_of(function.__code__))).encode())
     for name in sorted(_globals_of(function.__code__)):
-        if name in function.__globals__:
-            h.update(f"{name}={_identity(function.__globals__[name], name, function)}".encode())
+        if name not in function.__globals__:
+            if hasattr(builtins, name):
+                continue
+            raise TypeError(
+                f"{function.__module__}.{function.__qualname__} uses {name!r}, which is not defined yet: put it above, "
+                f"or its content would not be part of the digest, and stale code could run"
+            )
+        h.update(f"{name}={_identity(function.__globals__[name], name, function)}".encode())
     return h.hexdigest()[:16]
 
 

@@ -151,6 +151,9 @@ def read_bytes(data: bytes | memoryview) -> StoredState:
     body = data[end + 4 : end + 12 + size]
     if zlib.crc32(body) != struct.unpack_from("<I", data, end + 12 + size)[0]:
         raise StateError("the state is damaged: its checksum does not fit")
-    header = json.loads(bytes(data[16:end]))
-    block = np.frombuffer(body[8:], "<u8").astype(np.uint64)
-    return StoredState(header["owner"], header["layout"], block)
+    try:
+        header = json.loads(bytes(data[16:end]))
+        owner, layout = header["owner"], header["layout"]
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise StateError(f"the state's header is not ours: {problem!r}") from None
+    return StoredState(owner, layout, np.frombuffer(body[8:], "<u8").astype(np.uint64))

@@ -41,6 +41,8 @@ DTYPES = (np.dtype("<f8"), np.dtype("<f4"))
 """Number format of the values; the header's `dtype` is the index."""
 NAME_LENGTH = 255
 """Most characters in a name of a stream, a channel or a unit."""
+MOST_NAMES = 1024
+"""Most channels that a message may name."""
 LAST_NUMBER = 2**63 - 1
 """Highest sequence number and latest time in nanoseconds (2262-04-11): both fit int64."""
 
@@ -323,8 +325,8 @@ def _name(value: object, key: str, stream: str) -> str:
 
 
 def _names(value: object, stream: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise _malformed("'channels' of the message", stream, value, "a list of names")
+    if not isinstance(value, list) or not 1 <= len(value) <= MOST_NAMES:
+        raise _malformed("'channels' of the message", stream, value, f"a list of 1 to {MOST_NAMES} names")
     names = tuple(_name(item, "channels", stream) for item in value)
     if len(set(names)) != len(names):
         raise _malformed("'channels' of the message", stream, value, "each name once")

@@ -91,6 +91,14 @@ def test_kernel_refuses_a_global_whose_content_it_cannot_see():
 SOME_LIST = [1.0]
 
 
+def test_kernel_refuses_a_callee_that_is_not_defined_yet(tmp_path):
+    (tmp_path / "early.py").write_text(
+        "from streamrnn._bind import kernel\n@kernel\ndef f(a):\n    return g(a)\n@kernel\ndef g(a):\n    return a\n"
+    )
+    done = subprocess.run([sys.executable, "early.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "early.f uses 'g', which is not defined yet" in done.stderr.replace("__main__", "early")
+
+
 def test_cache_directory_follows_the_environment(monkeypatch, tmp_path):
     for name in ("STREAMRNN_CACHE_DIR", "CACHE_DIRECTORY", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)

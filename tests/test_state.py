@@ -93,3 +93,32 @@ def test_a_model_continues_to_the_same_bits(recipe):
 def test_bytes_of_another_kind_are_refused():
     with pytest.raises(StateError, match="another kind"):
         Detector.from_bytes(Forecaster().to_bytes())
+
+
+def rewritten(owner, data):
+    """The same bytes with another description of their owner, checksums and all."""
+    stored = read_bytes(data)
+    arena = Arena(Layout([Field(n, s, tuple(d)) for n, s, d in stored.layout["fields"]], stored.layout["dtype"]))
+    arena.load(stored)
+    return arena.to_bytes(owner)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"channels": []},
+        {"channels": ["a", "b"]},
+        {"channels": 5},
+        {"recipe": {"units": 9999}},
+        {"recipe": {"horizon": 1024}},
+        {"recipe": {"cell": "nonsense"}},
+        {"task": "Forecaster"},
+        {"more": 1},
+    ],
+)
+def test_whole_bytes_that_describe_another_model_are_refused(change):
+    data = Detector().to_bytes()
+    with pytest.raises(StateError):
+        Detector.from_bytes(rewritten(read_bytes(data).owner | change, data))
+    with pytest.raises(StateError):
+        Detector.from_bytes(rewritten([1, 2], data))

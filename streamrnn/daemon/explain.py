@@ -31,7 +31,7 @@ def explain(recipe: Recipe) -> str:
         ("update", f"{net.update.name}, rate {recipe.learning_rate:g}: {net.update.equation}"),
         ("", net.update.source),
         ("readout", f"{RLS.name}: {RLS.equation}"),
-        ("", f"Features: the state, {recipe.lags} past changes of each channel, level, bias. {RLS.source}"),
+        ("", f"Features: the state, {detector.lags} past changes of each channel, level, bias. {RLS.source}"),
         ("forecast", f"1 … {recipe.horizon} samples ahead: persistence and the net, mixed by what each has missed by."),
         ("bands", f"cover {recipe.level:.0%} of the values, by online conformal quantiles."),
         ("forgetting", f"what was learned counts half after {half_life}."),

@@ -47,6 +47,8 @@ class Recorder:
     def __init__(self, answered: Callable[[Answer], None], stop: threading.Event) -> None:
         self._answered, self._stop = answered, stop
         self._open: list[Batch | Reject] = []
+        self._answered_rows = 0
+        """How many rows of the first open item have been answered: a long one has several results."""
         self._failure: Exception | None = None
 
     def note(self, items: Sequence[Batch | Reject]) -> None:
@@ -59,9 +61,14 @@ class Recorder:
             return
         try:
             for result in results:
-                while (used := rows_used(self._open[0], result)) is None:
+                while (used := rows_used(self._open[0], self._answered_rows, result)) is None:
                     self._refused()
-                self._answered(Answer(text_of(self._open.pop(0)), used, result))
+                start = self._answered_rows
+                self._answered_rows += int(used[-1]) + 1
+                text = text_of(self._open[0])
+                self._answered(Answer(text[start : self._answered_rows], used, result))
+                if self._answered_rows == len(text):
+                    self._next()
         except Exception as failure:
             self._failure = failure
             self._stop.set()
@@ -85,7 +92,12 @@ class Recorder:
             self._refused()
 
     def _refused(self) -> None:
-        self._answered(Answer(text_of(self._open.pop(0)), NONE_USED, None))
+        self._answered(Answer(text_of(self._open[0])[self._answered_rows :], NONE_USED, None))
+        self._next()
+
+    def _next(self) -> None:
+        del self._open[0]
+        self._answered_rows = 0
 
 
 class Tap:
@@ -122,17 +134,18 @@ class Tap:
         self._source.close()
 
 
-def rows_used(item: Batch | Reject, result: Result) -> Ints | None:
-    """Which rows of `item` the result's rows are; None where the result is not that of this item.
+def rows_used(item: Batch | Reject, start: int, result: Result) -> Ints | None:
+    """Which rows of `item`, counted from `start`, the result's rows are; None where it is not a result of these.
 
     The engine uses a row when its time is later than all before it: times of results never come twice, and the first
     row of a time is the one that was used.
     """
     if isinstance(item, Reject):
         return None
-    if np.array_equal(item.time, result.time):
-        return np.arange(len(item.time))
-    times, first = np.unique(item.time, return_index=True)
+    left = item.time[start:]
+    if np.array_equal(left[: len(result.time)], result.time):
+        return np.arange(len(result.time))
+    times, first = np.unique(left, return_index=True)
     place = np.minimum(np.searchsorted(times, result.time), len(times) - 1)
     return first[place] if np.array_equal(times[place], result.time) else None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -30,6 +30,13 @@ TURN = 0.2
 """Seconds that one turn of the loop waits for input at the most: how soon a stop is seen."""
 DRAIN = 2.0
 """Seconds that may be spent, after a stop, on what has arrived before."""
+FIRST_ROWS = 256
+"""Rows of a batch that the model is given at first; then so many as SLICE_SECONDS and SLICE_BYTES allow, since a
+compiled loop cannot be interrupted: signals, /healthz and sinks wait for its end."""
+SLICE_SECONDS = 0.05
+SLICE_BYTES = 4 * 2**20
+PUBLISH_ROWS = 4096
+"""Rows of results that are gathered before the sinks get them."""
 HOUSEKEEPING = 1.0
 """Seconds between two looks at silent streams and held-back log lines."""
 
@@ -71,6 +78,8 @@ class Engine:
         self._source = source
         self._log = BoundedLog(logger, self.clock)
         self._silent: set[str] = set()
+        self._stop: threading.Event | None = None
+        self._deadline: float | None = None
         self._housekept = self.turned
 
     def run(self, stop: threading.Event) -> None:
@@ -78,6 +87,7 @@ class Engine:
 
         Raises what the source raises, after flushing: a StreamrnnError as it is, anything else as a ConnectorError.
         """
+        self._stop = stop
         try:
             while not stop.is_set():
                 arrived = self.turn(TURN)
@@ -85,8 +95,7 @@ class Engine:
                     return
                 if arrived == 0:
                     stop.wait(min(self._source.next_awake(), TURN))
-            deadline = self.clock.monotonic() + DRAIN
-            while self.clock.monotonic() < deadline and self.turn(0.0):
+            while not self._overdue() and self.turn(0.0):
                 pass
         finally:
             self.flush()
@@ -95,7 +104,14 @@ class Engine:
         """Take what the source has, waiting up to `timeout` seconds for it. How much it was; None at its end."""
         arrived = self._ask(timeout)
         self.turned = self.clock.monotonic()
-        results = [result for item in arrived or () if (result := self._take(item)) is not None]
+        results: list[Result] = []
+        for item in arrived or ():
+            for result in self._take(item):
+                results.append(result)
+                if sum(len(r.time) for r in results) >= PUBLISH_ROWS or self._overdue():
+                    self._publish(results)
+                    results = []
+                self.turned = self.clock.monotonic()
         if results:
             self._publish(results)
         self._housekeep()
@@ -124,13 +140,13 @@ class Engine:
         except Exception as problem:
             raise ConnectorError("the source failed", where=type(self._source).__name__, got=repr(problem)) from problem
 
-    def _take(self, item: Batch | Reject) -> Result | None:
-        """The result of one batch; None where nothing of it was used."""
+    def _take(self, item: Batch | Reject) -> Iterator[Result]:
+        """The results of one batch: several where it is long, none where nothing of it was used."""
         if isinstance(item, Reject):
             self._reject(item.reason, item.stream, item.detail, item.count)
-            return None
+            return
         if len(item.time) == 0:
-            return None
+            return
         now = self.clock.monotonic()
         try:
             check_shape(item)
@@ -139,10 +155,28 @@ class Engine:
         except WireError as refusal:
             detail = str(refusal).removeprefix(f"{item.stream}: ")
             self._reject(refusal.reason, item.stream, detail, len(item.time))
-            return None
+            return
         self.fleet.counters.heard[stream.index] = now
         batch = self._sift(item, stream)
-        return self._learn(batch, stream) if len(batch.time) else None
+        start, count = 0, FIRST_ROWS
+        while start < len(batch.time):
+            if self._overdue():
+                self._log.warn("stopped", stream.name, f"{stream.name}: left unread", len(batch.time) - start)
+                return
+            part = slice(start, start + count)
+            began = self.clock.monotonic()
+            result = self._learn(Batch(batch.stream, batch.time[part], batch.values[part], batch.channels), stream)
+            seconds = self.clock.monotonic() - began
+            yield result
+            start += count
+            affordable = int(count * SLICE_SECONDS / max(seconds, 1e-6))
+            count = max(1, min(affordable, 2 * count, SLICE_BYTES // (24 * max(result.forecast[0].size, 1))))
+
+    def _overdue(self) -> bool:
+        """Whether a stop was asked for DRAIN seconds ago: what has arrived and is not learned yet is then left."""
+        if self._deadline is None and self._stop is not None and self._stop.is_set():
+            self._deadline = self.clock.monotonic() + DRAIN
+        return self._deadline is not None and self.clock.monotonic() > self._deadline
 
     def _sift(self, item: Batch, stream: Stream) -> Batch:
         counters, i = self.fleet.counters, stream.index

@@ -17,6 +17,7 @@ RATE = 0.005  # of the quantile and its spread, an observation
 GAIN = 3.0  # quantile step = GAIN x rate x spread
 EXCESS_RATE = 0.03  # of the mean excess, an exceedance
 EXCESS_CLIP = 3.0  # mean excesses that one exceedance counts as when learning
+SPREAD_CLIP = 30.0  # spreads that one distance counts as
 CERTAINTY = 20.0  # exceedances beyond which the tail counts as known
 
 
@@ -38,7 +39,8 @@ def tail_surprise(z: float, seen: float, warm: float, floor: float, tail: Array)
         c = min(tail[3], CERTAINTY)
         surprise = -math.log(1.0 - QUANTILE) + c * math.log1p(excess / (c * tail[2]))
     w = max(RATE, 1.0 / (seen + 1.0))
-    tail[1] += w * (abs(excess) - tail[1])
+    away = min(abs(excess), SPREAD_CLIP * tail[1]) if seen >= warm else abs(excess)
+    tail[1] += w * (away - tail[1])
     tail[0] += GAIN * w * tail[1] * ((1.0 if excess > 0.0 else 0.0) - (1.0 - QUANTILE))
     if excess > 0.0:
         tail[3] += 1.0

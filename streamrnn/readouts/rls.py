@@ -2,7 +2,8 @@
 
 The gain K of a row depends on its features alone, so it is computed once when the row is seen and kept until the last
 of its targets has come; head (h, c) then takes W ← W + K (target - W f), h rows later, with the very gain that it would
-have had without the delay. With keep = 1 each head is the ridge regression on the rows whose targets are known.
+have had without the delay. With keep = 1 and no target missing, each head is the ridge regression on the rows whose
+targets are known.
 Cost: 1.5 F² for the covariance, 2 H C F for the heads. Source: Haykin, Adaptive Filter Theory, ch. 10; kernels.ud.
 """
 

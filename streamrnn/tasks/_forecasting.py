@@ -17,6 +17,7 @@ from streamrnn.kernels.ud import dot
 from streamrnn.readouts.rls import head_error, head_learn
 from streamrnn.tasks._layout import (
     AGE,
+    CALM,
     GAP,
     INTERVAL,
     KEEP,
@@ -25,15 +26,18 @@ from streamrnn.tasks._layout import (
     QUICK,
     SLOW,
     WINDOWS,
+    YOUNG,
 )  # fmt: skip
 from streamrnn.tasks.recipe import AUTO_HALF_LIFE
 
 QUANTILE_STEP = 0.05  # of the band's half-width, in mean absolute errors, a forecast
 ERROR_CLIP = 3.0  # mean absolute errors that one error of a head counts as when learning
+START_CLIP = 100.0  # median distances from the median
 MIX_CLIP = 1.0  # the same when the mixture learns: it goes by the usual error, not by the rare large one
 INPUT_CLIP = 5.0  # scales that one input counts as
 SHORT_HALF_LIFE = 4.0
 LONG_HALF_LIFE = 2310.0
+CALM_HALF_LIFE = 20_000.0  # of the bar that alarms have raised
 LARGEST = 1e150  # beyond it squares overflow: such a value is treated as not finite
 MOST_AGE = 1e6
 MOST_GAP = 1e4  # typical intervals: after a longer pause a value may be off by 100 times the usual error
@@ -52,6 +56,8 @@ def pace(elapsed: float, rows: int, half_life: float, pace: Array, rates: Array)
         pace[INTERVAL] = elapsed
     elif rows > 1:
         w = max(1.0 / 256.0, 1.0 / rows)
+        if elapsed * 16.0 < pace[INTERVAL]:  # a clock that was set, not a jitter: come down in hundreds of rows
+            w = max(w, 1.0 / 16.0)
         pace[INTERVAL] += w * (min(elapsed, 4.0 * pace[INTERVAL]) - pace[INTERVAL])
     age = 1.0
     pace[GAP] = 1.0
@@ -64,6 +70,7 @@ def pace(elapsed: float, rows: int, half_life: float, pace: Array, rates: Array)
         rates[KEEP] = 2.0 ** (-age / AUTO_HALF_LIFE)
         rates[NORM] = 1.0 - 2.0 ** (-2.0 * age / AUTO_HALF_LIFE)
         rates[QUICK] = 1.0 - 2.0 ** (-age / SHORT_HALF_LIFE)
+        rates[CALM] = 2.0 ** (-age / CALM_HALF_LIFE)
         rates[SLOW] = 1.0 - 2.0 ** (-age / LONG_HALF_LIFE)
         rates[LEVEL0] = 1.0 - 2.0 ** (-age / W0)
         rates[LEVEL0 + 1] = 1.0 - 2.0 ** (-age / W1)
@@ -96,7 +103,9 @@ def judge(
             miss = abs(mix[r, k, c] - x[c])
             e = (mix[r, k, c] - x[c]) / s
             w = max(rates[NORM], 1.0 / (judged[k, c] + 1.0))
-            quantile[k, c] = quantile_track(quantile[k, c], miss > width[r, k, c], miss_rate, QUANTILE_STEP)
+            # below 0 everything counts as a miss, or an exact forecast would wind the quantile down without end
+            missed = quantile[k, c] < 0.0 or miss > width[r, k, c]
+            quantile[k, c] = quantile_track(quantile[k, c], missed, miss_rate, QUANTILE_STEP)
             sigma[k, c] += w * (min(abs(e), bound) - sigma[k, c])
             if judged[k, c] > 20.0:
                 e = clip(e, MIX_CLIP * mixerror[k, c])
@@ -173,7 +182,7 @@ def learn(
 
 @kernel
 def observe(
-    x: Array, rows: int, rates: Array, seen: Array, stale: Array, first: Array, known: Array, last: Array,
+    x: Array, rows: int, rates: Array, seen: Array, stale: Array, first: Array, start: Array, known: Array, last: Array,
     moments: Array, change: Array, short: Array, lags: Array, mix: Array, statistics: Array,
 ) -> None:  # fmt: skip
     """Take x into level, scale, short mean and lags. For a missing value its forecast stands in, unlearned."""
@@ -192,7 +201,9 @@ def observe(
             first[c], known[c], last[c], short[c], moments[c, 0] = v, v, v, v, v
         lags[head, c] = v - last[c]
         if observed:
-            young = seen[c] < 8
+            young = seen[c] < YOUNG
+            if young:
+                start[seen[c], c] = v
             w = max(rates[NORM], 1.0 / (seen[c] + 1.0))
             if seen[c] > 0:  # a change over several rows counts as one of the size it has in one
                 d = (v - known[c]) / math.sqrt(1.0 + stale[c])
@@ -203,6 +214,53 @@ def observe(
         short[c] += rates[QUICK] * (v - short[c])
         last[c] = v
         stale[c] = 0 if observed else stale[c] + 1
+
+
+@kernel
+def median_of_start(start: Array, c: int, centre: float, spread: bool) -> float:
+    """Median of the YOUNG first values of channel c, or (spread) of their distances from `centre`."""
+    low = high = 0.0
+    for i in range(YOUNG):
+        a = abs(start[i, c] - centre) if spread else start[i, c]
+        rank = 0
+        for j in range(YOUNG):
+            b = abs(start[j, c] - centre) if spread else start[j, c]
+            rank += b < a or (b == a and j < i)
+        if rank == YOUNG // 2 - 1:
+            low = a
+        elif rank == YOUNG // 2:
+            high = a
+    return 0.5 * low + 0.5 * high
+
+
+@kernel
+def settle(start: Array, c: int, first: Array, moments: Array, change: Array, short: Array, lags: Array) -> bool:
+    """Look over the first values of channel c; where one is wild, begin again from what they are without it.
+
+    A sensor's first value is often none: a sentinel such as -9999 or the largest float would set level and scale for
+    thousands of rows. Wild is farther from the median than START_CLIP median distances; where most of the values are
+    equal only a first value that stands alone is. True: begun again.
+    """
+    centre = median_of_start(start, c, 0.0, False)
+    bound = START_CLIP * median_of_start(start, c, centre, True)
+    wild = alone = 0
+    for i in range(YOUNG):
+        wild += abs(start[i, c] - centre) > bound
+        alone += start[i, c] != centre
+    if wild == 0 or (bound == 0.0 and not (alone == 1 and start[0, c] != centre)):
+        return False
+    first[c], short[c] = centre, centre
+    moments[c, 0], moments[c, 1], change[c] = centre, 0.0, 0.0
+    before = centre
+    for i in range(YOUNG):
+        v = centre + clip(start[i, c] - centre, bound)
+        level_observe(v, 1.0 / (i + 1.0), True, 0.0, moments[c])
+        if i > 0:
+            change[c] = change_observe(v - before, 1.0 / i, True, change[c])
+        before = v
+    for i in range(lags.shape[0]):
+        lags[i, c] = 0.0
+    return True
 
 
 @kernel

@@ -10,20 +10,20 @@ from streamrnn.state import Field
 # rows of the layout table
 (
     CLOCK, SEEN, STALE, VALID,
-    HYPER, PACE, RATES, FIRST, KNOWN, LAST, MOMENTS, CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX, WIDTH,
+    HYPER, PACE, RATES, FIRST, START, KNOWN, LAST, MOMENTS, CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX, WIDTH,
     REGRET, ERROR, MIXERROR, SIGMA, QUANTILE, JUDGED, STATISTICS, SCORED, RESIDUAL, STAGES, LONG, TAILS, SURPRISE,
     FEATURES, GAIN, COVARIANCE, VARIANCE, WEIGHTS,
     OWN,
-) = range(38)  # fmt: skip
+) = range(39)  # fmt: skip
 
 # entries of the field "clock"
 ROWS, TIME, ALARM, SINCE, LOUD, ALARMS, GUARDED = range(7)
 # entries of the field "hyper"
 RATE, MISS, HALF_LIFE, THRESHOLD, HOLD, SCORING = range(6)
 # entries of the field "pace"
-INTERVAL, PEAK, GAP = range(3)
+INTERVAL, PEAK, GAP, FATIGUE, BAR = range(5)
 # entries of the field "rates"; the last ones are the level statistics'
-AGE, KEEP, NORM, QUICK, SLOW, LEVEL0 = range(6)
+AGE, KEEP, NORM, QUICK, SLOW, CALM, LEVEL0 = range(7)
 # rows of the field "statistics"
 STATISTIC_NAMES = (
     "judged", "absolute_error", "absolute_change", "squared_error", "squared_change",
@@ -31,6 +31,8 @@ STATISTIC_NAMES = (
 )  # fmt: skip
 
 LEVELS = 5
+YOUNG = 8
+"""Values that are taken as they come; then the start is looked over, and later ones are clipped."""
 WINDOWS = (5.0, 8.5, 15.0, 27.5, 50.0)
 """Half-lives of the level statistics, in typical intervals (or in 1/1386 of a half-life given in seconds)."""
 
@@ -66,9 +68,12 @@ def own_fields(c: int, n: int, lags: int, h: int, scoring: bool) -> list[Field]:
         Field("stale", "ints", (c,)),  # rows since the last value; 0: the last row had one
         Field("valid", "ints", (ring, c)),  # 1 where a row's forecasts may be learned from
         Field("hyper", "wide", (8,)),  # choices of the recipe
-        Field("pace", "wide", (3,)),  # typical interval (s), highest surprise of the event, intervals in the last step
+        Field(
+            "pace", "wide", (5,)
+        ),  # typical interval (s), peak and bar of the event, intervals in the last step, fatigue
         Field("rates", "wide", (LEVEL0 + LEVELS,)),  # weights that belong to the last elapsed time
         Field("first", "wide", (c,)),  # first value: levels are kept relative to it
+        Field("start", "wide", (YOUNG, c)),  # the first values
         Field("known", "wide", (c,)),  # last value
         Field("last", "wide", (c,)),  # the same, or its forecast where it is missing now
         Field("moments", "wide", (c, 2)),  # running mean and variance

@@ -42,7 +42,7 @@ class Rows:
     """(N, C) band around `expected`."""
     upper: Floats
     score: Floats
-    """(N,) anomaly score in [0, 1): surprise / (surprise + threshold)."""
+    """(N,) anomaly score in [0, 1): surprise / (surprise + bar), see Detector."""
     surprise: Floats
     """(N,) nats: minus the log of how likely a row as odd as this one is."""
     share: Floats

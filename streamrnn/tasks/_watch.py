@@ -22,6 +22,7 @@ from streamrnn.tasks._forecasting import (
     learn,
     observe,
     pace,
+    settle,
 )  # fmt: skip
 from streamrnn.tasks._layout import VARIANCE0
 from streamrnn.tasks._rows import HEAD
@@ -32,7 +33,8 @@ LARGEST_STATE = 1e3
 LARGEST_GRADIENT = 1e15
 
 CLOCK, SEEN, STALE, VALID = at.CLOCK, at.SEEN, at.STALE, at.VALID
-KNOWN, SCORED, GAP = at.KNOWN, at.SCORED, at.GAP
+KNOWN, START, SCORED, GAP, YOUNG = at.KNOWN, at.START, at.SCORED, at.GAP, at.YOUNG
+FATIGUE, BAR, CALM = at.FATIGUE, at.BAR, at.CALM
 HYPER, PACE, RATES, FIRST, LAST, MOMENTS = at.HYPER, at.PACE, at.RATES, at.FIRST, at.LAST, at.MOMENTS
 CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX = at.CHANGE, at.SHORT, at.LAGS, at.BASE, at.SCALE, at.MODEL, at.MIX
 WIDTH, REGRET, ERROR, MIXERROR, SIGMA = at.WIDTH, at.REGRET, at.ERROR, at.MIXERROR, at.SIGMA
@@ -91,6 +93,7 @@ def watch(
     error, mixerror, sigma = matrix(wide, table, ERROR), matrix(wide, table, MIXERROR), matrix(wide, table, SIGMA)
     quantile, judged = matrix(wide, table, QUANTILE), matrix(wide, table, JUDGED)
     statistics, nats = matrix(wide, table, STATISTICS), vector(wide, table, SURPRISE)
+    start = matrix(wide, table, START)
     known, scored = vector(wide, table, KNOWN), vector(wide, table, SCORED)
     residual, stages = vector(wide, table, RESIDUAL), cube(wide, table, STAGES)
     long, tails = cube(wide, table, LONG), cube(wide, table, TAILS)
@@ -120,12 +123,31 @@ def watch(
         )  # fmt: skip
 
         row[:HEAD] = 0.0
-        if hyper[SCORING] != 0.0:
+        scores = hyper[SCORING] != 0.0
+        if scores:
             total = surprise(
-                x, rows, pacing[GAP], rates, seen, stale, scale, mix, first, scored, residual, stages, long, tails, nats
+                x,
+                rows,
+                pacing[GAP],
+                rates,
+                seen,
+                stale,
+                scale,
+                mix,
+                first,
+                last,
+                moments,
+                scored,
+                residual,
+                stages,
+                long,
+                tails,
+                nats,
             )
+            pacing[FATIGUE] *= rates[CALM]
+            bar = hyper[THRESHOLD] + pacing[FATIGUE]
+            row[0] = total / (total + bar)
             event = alarm(total, time[i], hyper, clock, pacing)
-            row[0] = total / (total + hyper[THRESHOLD])
             row[1] = total
             parts = 0.0
             for c in range(channels):
@@ -141,7 +163,7 @@ def watch(
                 row[4] = oddest
             if event != 0:
                 row[2] = event
-                row[3] = pacing[PEAK] / (pacing[PEAK] + hyper[THRESHOLD])
+                row[3] = pacing[PEAK] / (pacing[PEAK] + pacing[BAR])
                 row[5] = (time[i] - clock[SINCE]) * 1e-9
 
         if blame(x, rows, valid, base, scale, features, weights, error, e):
@@ -152,7 +174,11 @@ def watch(
                 clock[GUARDED] += 1
                 real[places[2] : places[3]] = 0.0
         learn(x, rows, rates, valid, base, scale, features, gain, weights, error, judged)
-        observe(x, rows, rates, seen, stale, first, known, last, moments, change, short, lags, mix, statistics)
+        observe(x, rows, rates, seen, stale, first, start, known, last, moments, change, short, lags, mix, statistics)
+        for c in range(channels):
+            if seen[c] == YOUNG and stale[c] == 0 and settle(start, c, first, moments, change, short, lags) and scores:
+                stages[c] = 0.0
+                long[c] = 0.0
 
         inputs(rows, last, moments, change, lags, x_net)
         forward(theta, x_net, s, s1, structure, carry)

@@ -10,9 +10,10 @@ from streamrnn.tasks.forecast import Forecaster, Sample
 class Detector(Forecaster):
     """Scores every row before learning from it.
 
-    The score is surprise / (surprise + threshold), in [0, 1): 0.5 is the alarm threshold, and it never saturates, so
-    that the odder of two odd rows can always be told. x → a x + b (a > 0) changes no score. For the first 100 values
-    of a channel (`warming`) nothing is called odd.
+    The score is surprise / (surprise + bar), in [0, 1): 0.5 is where an alarm is raised, and it never saturates, so
+    that the odder of two odd rows can always be told. The bar is `threshold` and, for a while, a quarter more for each
+    alarm before: a stream that keeps crying out has to cry louder. x → a x + b (a > 0) changes no score. For the first
+    100 values of a channel (`warming`) nothing is called odd.
 
     >>> model = Detector(seed=1)
     >>> for i in range(600):

@@ -68,9 +68,8 @@ class Forecaster:
         r = self.recipe
         c = len(names)
         self._taps = _layout.lags_for(c, r.lags)
-        self.model = Model.named(r.cell, r.learner, r.update, r.units, 2 * c, r.window)
-        fields = _layout.own_fields(c, r.units, self._taps, r.horizon, self.scoring) + self.model.fields()
-        self.arena = Arena(Layout(fields, r.dtype))
+        self.model = _model(r, c)
+        self.arena = Arena(_plan(self.model, r, c, self.scoring))
         self._width = columns(c, r.horizon)
         self._places = self._find_places()
         self._watch = _compiled(self.model)
@@ -111,10 +110,18 @@ class Forecaster:
     def step(self, x: Floats, out: Floats, t: float | None = None) -> None:
         """The array form, for loops: learn from x (C,) and write what is said into out (columns,), without allocating
         anything that grows. `slots` says where in `out` each quantity lies; `new_output()` makes one."""
-        self._watch(
-            self.arena.ints, self.arena.wide, self.arena.real, self.arena.layout.table, self._places,
-            self._time(t), np.asarray(x, np.float64).reshape(1, -1), out.reshape(1, -1),
-        )  # fmt: skip
+        if not (isinstance(out, np.ndarray) and out.dtype == np.float64 and out.shape == (self._width,)
+                and out.flags.c_contiguous and out.flags.writeable):  # fmt: skip
+            expected = f"a contiguous float64 array of {self._width}"
+            raise InputError("out cannot be written to", got=_shape(out), expected=expected, hint="See new_output()")
+        row = np.ascontiguousarray(x, np.float64)
+        if row.shape != (len(self.channels),):
+            raise InputError("x does not fit the model", got=_shape(x), expected=f"({len(self.channels)},)")
+        time = self._time(t)
+        if self.samples and time[0] <= self.last_time:
+            raise InputError("times must be strictly increasing", got=int(time[0]), expected=f"> {self.last_time}")
+        a = self.arena
+        self._watch(a.ints, a.wide, a.real, a.layout.table, self._places, time, row.reshape(1, -1), out.reshape(1, -1))
 
     @property
     def slots(self) -> dict[str, slice]:
@@ -143,6 +150,8 @@ class Forecaster:
         if values.shape != (n, len(self.channels)) or time.ndim != 1:
             raise InputError("rows do not fit the model", got=f"time {time.shape}, values {values.shape}",
                              expected=f"time (N,), values (N, {len(self.channels)})")  # fmt: skip
+        if n and time[0] < 0:
+            raise InputError("times are nanoseconds since 1970", got=int(time[0]), expected="0 or more")
         if n and ((self.samples and time[0] <= self.last_time) or (n > 1 and bool((np.diff(time) <= 0).any()))):
             raise InputError("times must be strictly increasing", hint="Drop duplicates and late rows first")
         out = np.zeros((n, self._width))
@@ -166,6 +175,11 @@ class Forecaster:
     def interval(self) -> float:
         """Typical seconds between rows; 0 before there are two."""
         return float(self.arena["pace"][_layout.INTERVAL])
+
+    @property
+    def lags(self) -> int:
+        """Past changes of each channel that reach the readout: as the recipe says, but at most 128 in all."""
+        return self._taps
 
     @property
     def guarded(self) -> int:
@@ -204,7 +218,8 @@ class Forecaster:
     def from_bytes(cls, data: bytes) -> Self:
         """The model that `to_bytes` wrote. Raises StateError where the bytes are damaged or of another kind."""
         stored = read_bytes(data)
-        model = cls(*_described(stored, cls.__name__))
+        channels, recipe = _described(stored, cls)
+        model = cls(channels, recipe)
         model.arena.load(stored)
         return model
 
@@ -246,12 +261,12 @@ class Forecaster:
             if unknown:
                 raise InputError("no such channel", got=unknown, expected=list(self.channels))
             x = [x.get(name, math.nan) for name in self.channels]
-        if not isinstance(x, np.ndarray) and isinstance(x, Sequence):
+        if isinstance(x, Sequence) and not isinstance(x, str | bytes):
             x = [math.nan if v is None else v for v in x]
-        try:
-            row = np.array(x, np.float64).reshape(1, -1)
-        except (TypeError, ValueError):
-            raise InputError("a row holds numbers", got=repr(x)[:100], expected="one number a channel") from None
+        row = np.asarray(x)
+        if row.dtype.kind not in "fiu":
+            raise InputError("a row holds numbers", got=repr(x)[:100], expected="one number a channel")
+        row = row.astype(np.float64).reshape(1, -1)
         if row.shape[1] != len(self.channels):
             raise InputError("a row has one number a channel", got=row.shape[1], expected=len(self.channels))
         return row
@@ -264,13 +279,42 @@ def _checked(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
         raise ModelError(f"wrong recipe: {problem}", got=choices, expected="see streamrnn.Recipe") from None
 
 
-def _described(stored: StoredState, task: str) -> tuple[list[str], Recipe]:
-    if stored.owner.get("task") != task:
-        raise StateError("stored state is of another kind of model", got=stored.owner.get("task"), expected=task)
+def _model(recipe: Recipe, channels: int) -> Model:
+    r = recipe
+    return Model.named(r.cell, r.learner, r.update, r.units, 2 * channels, r.window)
+
+
+def _plan(model: Model, recipe: Recipe, channels: int, scoring: bool) -> Layout:
+    taps = _layout.lags_for(channels, recipe.lags)
+    own = _layout.own_fields(channels, recipe.units, taps, recipe.horizon, scoring)
+    return Layout(own + model.fields(), recipe.dtype)
+
+
+class _Owner(msgspec.Struct, forbid_unknown_fields=True):
+    """What stored bytes say of their model."""
+
+    task: str
+    channels: list[str]
+    recipe: Recipe
+
+
+def _described(stored: StoredState, kind: type[Forecaster]) -> tuple[list[str], Recipe]:
+    """Channels and recipe of stored bytes; their block is known to have the size that a model of these needs."""
     try:
-        return stored.owner["channels"], msgspec.convert(stored.owner["recipe"], Recipe)
-    except (KeyError, msgspec.ValidationError) as problem:
-        raise StateError(f"stored state has an unknown recipe: {problem}") from None
+        owner = msgspec.convert(stored.owner, _Owner)
+        model = _model(owner.recipe, max(len(owner.channels), 1))
+    except (msgspec.ValidationError, ModelError) as problem:
+        raise StateError(f"stored state does not describe a model: {problem}") from None
+    if owner.task != kind.__name__:
+        raise StateError("stored state is of another kind of model", got=owner.task, expected=kind.__name__)
+    plan = _plan(model, owner.recipe, max(len(owner.channels), 1), kind.scoring)
+    if not owner.channels or plan.nbytes != stored.block.nbytes:
+        raise StateError("stored state has another size than its model", got=stored.block.nbytes, expected=plan.nbytes)
+    return owner.channels, owner.recipe
+
+
+def _shape(value: Any) -> str:
+    return f"{type(value).__name__} of shape {np.shape(value)}"
 
 
 _watchers: dict[tuple[Cell, Carry, Update], Any] = {}

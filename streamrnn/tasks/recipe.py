@@ -30,15 +30,15 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """How the cell's weights move: rmsprop, adam, sgd."""
     learning_rate: Annotated[float, Meta(ge=0.0, le=1.0)] = 1e-3
     """Step size of `update`. The readout is second-order and has none."""
-    lags: Annotated[int, Meta(ge=0, le=512)] = 16
-    """Past changes of each channel that reach the readout directly."""
+    lags: Annotated[int, Meta(ge=0, le=128)] = 16
+    """Past changes of each channel that reach the readout directly; 128 of all channels together at the most."""
     horizon: Annotated[int, Meta(ge=1, le=1024)] = 1
     """Forecasts are made for 1 … horizon samples ahead."""
     level: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.9
     """Nominal coverage of the bands."""
     half_life: Annotated[float, Meta(ge=0.0)] = 0.0
     """Seconds after which what was learned counts half; 0: 1386 typical intervals of the stream."""
-    threshold: Annotated[float, Meta(gt=0.0)] = 25.0
+    threshold: Annotated[float, Meta(ge=0.1)] = 25.0
     """Surprise in nats at which an alarm is raised; it is the anomaly score 0.5."""
     hold: Annotated[float, Meta(ge=0.0)] = 0.0
     """Seconds that the surprise must stay below half the threshold before an alarm ends; 0: 20 typical intervals."""

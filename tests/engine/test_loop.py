@@ -4,6 +4,7 @@ import threading
 import numpy as np
 import pytest
 
+from streamrnn.engine import loop
 from streamrnn.engine.bounded_log import PERIOD
 from streamrnn.engine.fleet import Admission, Known, stream_seed
 from streamrnn.engine.loop import Engine
@@ -52,7 +53,7 @@ def test_an_event_gives_one_alarm_and_one_clearing(engine, batch, kept, caplog):
     x[500:520] += 50.0
     with caplog.at_level(logging.INFO, "streamrnn.engine"):
         e = run(engine([batch("a", t, x)]))
-    raised, cleared = kept.results[0].alarms
+    raised, cleared = (alarm for result in kept.results for alarm in result.alarms)
     assert (raised.raised, cleared.raised) == (True, False)
     assert raised.time == 500_000_000_000
     assert raised.since == cleared.since == raised.time
@@ -241,3 +242,43 @@ def test_a_late_sample_is_logged_with_both_times(engine, batch, caplog):
     t, x = wave(10)
     run(engine([batch("a", t, x)], [batch("a", t[:1], x[:1])]))
     assert "newest 1970-" in caplog.text
+
+
+def test_a_long_batch_comes_in_parts_with_the_same_bits(engine, batch, kept):
+    t, x = wave(3000)
+    made = run(engine([batch("a", t, x)]))
+    assert len(kept.results) > 1
+    np.testing.assert_array_equal(np.concatenate([r.time for r in kept.results]), t * 1_000_000_000)
+    model = Detector(channels=("c0",), recipe=Recipe(seed=stream_seed(0, "a")))
+    model.run(t * 1_000_000_000, x[:, None])
+    np.testing.assert_array_equal(made.fleet["a"].model.arena.block, model.arena.block)
+
+
+class Slow:
+    """A model that takes 20 ms a row."""
+
+    def __init__(self, channels, recipe):
+        self.inner, self.clock = Detector(channels=channels, recipe=recipe), 0.0
+
+    def run(self, time, values):
+        wait = threading.Event()
+        wait.wait(0.02 * len(time))
+        return self.inner.run(time, values)
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+def test_a_stop_is_seen_within_a_long_batch(batch, monkeypatch):
+    """Rows that would take 200 s: two seconds after the stop the rest is left, and said to be."""
+    monkeypatch.setattr(loop, "DRAIN", 0.1)
+    monkeypatch.setattr(loop, "FIRST_ROWS", 4)
+    t, x = wave(10_000)
+    stop = threading.Event()
+    made = Engine(ScriptedSource([[batch("a", t, x)], EOF]), {}, Recipe(), build=Slow)
+    thread = threading.Thread(target=made.run, args=(stop,))
+    thread.start()
+    stop.set()
+    thread.join(10.0)
+    assert not thread.is_alive()
+    assert made.fleet.counters.samples[0] < 1000

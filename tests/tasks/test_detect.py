@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from streamrnn import Detector
+from streamrnn.errors import ModelError
 
 SECOND = 1_000_000_000
 
@@ -32,7 +33,7 @@ def test_a_jump_is_flagged_at_once(jump, seed):
 def test_the_score_never_saturates():
     before = Detector()
     before.run(times(1000), noise(1000))
-    scores = [before.score_one(10.0**k) for k in range(1, 9)]
+    scores = [before.score_one(10.0**k) for k in (*range(1, 12), 20, 50, 100, 149)]
     assert np.all(np.diff(scores) > 0)
     assert scores[-1] < 1.0
 
@@ -95,8 +96,19 @@ def test_threshold_moves_the_alarm_but_not_the_surprise():
     low, high = Detector(threshold=6.0).run(times(3000), x), Detector(threshold=25.0).run(times(3000), x)
     np.testing.assert_array_equal(low.surprise, high.surprise)
     assert (low.event == 1).sum() > (high.event == 1).sum()
-    odd = high.surprise > 0
-    np.testing.assert_allclose(high.score[odd], high.surprise[odd] / (high.surprise[odd] + 25.0))
+    quiet = Detector(threshold=1e6).run(times(3000), x)  # never an alarm, so the bar stays where it is
+    np.testing.assert_allclose(quiet.score, quiet.surprise / (quiet.surprise + 1e6))
+
+
+def test_a_stream_that_keeps_crying_out_has_to_cry_louder():
+    """Blips in 0.5 % of the rows: common enough not to wake anybody for each."""
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random(60_000) < 0.005, rng.exponential(5, 60_000), 0.0)[:, None]
+    rows = Detector().run(times(60_000), x)
+    assert (rows.event == 1).sum() < 120  # of 300 blips; without the rising bar it is 250
+    raised = np.flatnonzero(rows.event == 1)
+    assert (rows.score[raised] >= 0.5).all()
+    assert (rows.event_score[raised] == rows.score[raised]).all()
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2, 5, 20])
@@ -137,3 +149,47 @@ def test_the_first_value_after_an_outage_may_be_further_off():
 def test_warming_is_told_row_by_row():
     rows = Detector().run(times(150), noise(150))
     assert rows.warming.tolist() == [True] * 100 + [False] * 50
+
+
+@pytest.mark.parametrize("glitch", [1e3, 1e9, 3.4e38])
+def test_one_wild_value_does_not_blind(glitch):
+    x = noise(3600)
+    x[3000] = glitch
+    x[3400:] += 30
+    rows = Detector().run(times(3600), x)
+    assert rows.event[3000] == 1
+    assert (rows.surprise[3400:3403] > 25).any()
+
+
+@pytest.mark.parametrize("sentinel", [-9999.0, 1e17, 3.4e38])
+def test_a_sentinel_at_the_start_spoils_nothing(sentinel):
+    x = np.sin(np.arange(2000) / 6)[:, None] + noise(2000) * 0.05
+    clean, spoilt = Detector(), Detector()
+    clean.run(times(2000), x)
+    x[0] = sentinel
+    rows = spoilt.run(times(2000), x)
+    errors = [m.statistics["absolute_error"][0] for m in (clean, spoilt)]
+    assert errors[1] - abs(rows.expected[1, 0] - x[1, 0]) < 1.2 * errors[0]
+    x[1900:] += 20
+    assert (Detector().run(times(2000), x).event[1900:1904] == 1).any()
+
+
+def test_the_first_departure_from_a_flat_line_is_odd():
+    for flat in (150, 5000):
+        x = np.full((flat + 50, 1), 20.0)
+        x[flat:] = 21.0
+        rows = Detector().run(times(flat + 50), x)
+        assert rows.event[flat] == 1
+        assert rows.expected[flat, 0] == 20.0
+
+
+def test_rounding_is_no_surprise():
+    x = np.sin(np.arange(30_000) / 50)[:, None]
+    model = Detector()
+    model.run(times(30_000), x)
+    assert model.alarms == 0
+
+
+def test_a_threshold_near_zero_is_refused():
+    with pytest.raises(ModelError, match="threshold"):
+        Detector(threshold=1e-17)

@@ -284,3 +284,49 @@ def test_the_kernel_reads_the_fields_that_python_names():
     names = [f.name for f in Detector(channels=2, horizon=2).arena.layout.fields]
     for row, name in ROWS_AND_NAMES:
         assert names[row] == name
+
+
+@pytest.mark.parametrize("still", ["flat", "rarely moving"])
+def test_bands_come_back_after_a_still_time(still):
+    """While every forecast is exact the band shrinks to nothing, but not further: noise is covered again soon."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50_000, 1))
+    x[3000:45_000] = 0.0 if still == "flat" else np.where(rng.random((42_000, 1)) < 0.03, 1.0, 0.0)
+    rows = Forecaster().run(seconds(50_000), x)
+    inside = (x >= rows.lower) & (x <= rows.upper)
+    assert inside[46_000:].mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_step_refuses_what_it_cannot_use():
+    model = Forecaster(channels=2, horizon=3)
+    out = model.new_output()
+    model.step(np.array([1.0, 2.0]), out, 1.0)
+    before = model.snapshot()
+    for x, o, t in (
+        (np.array([1.0]), out, 2.0),
+        (np.array([1.0, 2.0]), out[:-1], 2.0),
+        (np.array([1.0, 2.0]), np.zeros(2 * len(out))[::2], 2.0),
+        (np.array([1.0, 2.0]), out.astype(np.float32), 2.0),
+        (np.array([1.0, 2.0]), out, 1.0),
+        (np.array([1.0, 2.0]), out, 0.5),
+    ):
+        with pytest.raises(InputError):
+            model.step(x, o, t)
+    np.testing.assert_array_equal(model.snapshot(), before)
+
+
+@pytest.mark.parametrize("x", ["5", b"5", ["7"], True, [None, "a"], 10**400, {"0": "7"}])
+def test_text_is_no_number(x):
+    with pytest.raises(InputError):
+        Forecaster().learn_one(x)
+
+
+def test_a_clock_that_is_set_at_the_start_is_forgotten():
+    model = Forecaster()
+    t = np.r_[0, 1_700_000_000 + np.arange(2000)] * SECOND
+    model.run(t[:800], wave(800))
+    assert model.interval < 4.0
+    model.run(t[800:], wave(1201))
+    assert model.interval == pytest.approx(1.0, rel=0.05)
+    with pytest.raises(InputError, match="0 or more"):
+        Forecaster().run(np.array([-5, 3]), wave(2))

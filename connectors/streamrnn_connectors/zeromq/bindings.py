@@ -9,6 +9,9 @@ from streamrnn.engine.ports import Reject
 from streamrnn.errors import Reason
 from streamrnn.wire import Hello, Sample, default_channels, stream_id
 
+MOST_CHARACTERS = 16 * 2**20
+"""Most characters in all names of the tables."""
+
 
 @dataclass(slots=True, frozen=True)
 class Binding:
@@ -30,6 +33,7 @@ class Bindings:
         self._fixed = frozenset(self._by_id)
         self._text: dict[str, tuple[str, ...]] = {}
         self._limit = limit
+        self._characters = 0
 
     def find(self, identity: int) -> Binding | None:
         """What the id stands for; None before its hello."""
@@ -54,8 +58,18 @@ class Bindings:
         if old is None and len(self._by_id) >= self._limit:
             detail = f"hello refused: stream_limit = {self._limit} ids are bound"
             return Reject(Reason.TOO_MANY_STREAMS, hello.stream, detail)
+        if not self._has_room(new.stream, new.channels):
+            return Reject(Reason.TOO_MANY_STREAMS, hello.stream, "hello refused: the table of names is full")
         self._by_id[hello.id] = new
         return None
+
+    def _has_room(self, stream: str, channels: tuple[str, ...]) -> bool:
+        """Whether these names may be kept; if so they are counted. What they replace is not taken off again."""
+        size = len(stream) + sum(map(len, channels))
+        if self._characters + size > MOST_CHARACTERS:
+            return False
+        self._characters += size
+        return True
 
     def channels(self, sample: Sample) -> tuple[str, ...]:
         """Channel names of a sample that came as text: its own, else those it came with before, else numbered ones."""
@@ -63,7 +77,9 @@ class Bindings:
         known = self._text.get(sample.stream)
         if sample.channels is None:
             return known if known is not None and len(known) == count else default_channels(count)
-        if known is not None or len(self._text) < self._limit:
+        if known != sample.channels and (known is not None or len(self._text) < self._limit):
+            if not self._has_room(sample.stream, sample.channels):
+                return sample.channels
             self._text[sample.stream] = sample.channels
         return sample.channels
 

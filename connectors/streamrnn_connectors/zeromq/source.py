@@ -23,7 +23,7 @@ MESSAGES_PER_CALL = 4096
 """Most message parts that one call takes: the engine gets its turn however fast they come."""
 BYTES_PER_CALL = 8 * 2**20
 """No further message is taken in a call once it has taken so many bytes."""
-LARGEST_RECEIVED = 256 * 2**20
+LARGEST_RECEIVED = 112 * 2**20
 """Beyond this, or `max_message_bytes` where that is more, libzmq drops the peer instead of allocating: such a message
 is never seen here, hence not counted."""
 
