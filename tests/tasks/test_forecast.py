@@ -330,3 +330,18 @@ def test_a_clock_that_is_set_at_the_start_is_forgotten():
     assert model.interval == pytest.approx(1.0, rel=0.05)
     with pytest.raises(InputError, match="0 or more"):
         Forecaster().run(np.array([-5, 3]), wave(2))
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, 1e300])
+def test_an_influence_that_ran_away_is_begun_anew(broken):
+    model = Forecaster()
+    model.run(seconds(50), wave(50))
+    theta = model.arena["net.theta"].copy()
+    model.arena["learner.P"][0, 0] = broken
+    model.run(seconds(1, start=51), wave(1))
+    assert model.guarded == 1
+    np.testing.assert_array_equal(model.arena["net.theta"], theta)
+    rows = model.run(seconds(50, start=52), wave(50))
+    assert model.guarded == 1
+    assert np.isfinite(rows.forecast).all()
+    assert np.isfinite(model.arena.real).all()
