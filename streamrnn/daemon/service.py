@@ -41,8 +41,12 @@ def serve(config: Config, sensor: Callable[[str], list[str]] | None = None) -> i
     Raises ConfigError, ConnectorError or ModelError where it cannot start.
     """
     _log("starting", f"streamrnn {version('streamrnn')}", version=version("streamrnn"))
-    warm(config.model)
     with ExitStack() as opened:
+        stop = opened.enter_context(_stop_on_signal())
+        warm(config.model)
+        if stop.is_set():
+            _log("stopped", "told to stop before the start")
+            return 0
         sinks = {}
         for sink in config.sinks:
             sinks[sink.name] = sink.open()
@@ -63,7 +67,6 @@ def serve(config: Config, sensor: Callable[[str], list[str]] | None = None) -> i
             assert endpoint is not None, "a sensor needs a source with an endpoint"
             opened.callback(Sensor(sensor(endpoint)).close)
         opened.callback(Status(engine, config.log.every).close)
-        stop = opened.enter_context(_stop_on_signal())
         gc.collect()
         gc.freeze()
         notify("READY=1")

@@ -83,7 +83,7 @@ class Daemon:
 
     def finish(self) -> int:
         """Wait for the end; the exit code."""
-        code = self.process.wait(30.0)
+        code = self.process.wait(START)
         self._readers[0].join(30.0)
         while not self._lines.empty():
             if (entry := self._lines.get()) is not None:

@@ -239,3 +239,13 @@ def test_no_thread_is_left(monkeypatch, tmp_path):
     assert service.serve(parse(tables, "test")) == 0
     assert set(threading.enumerate()) == before
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_start_ends_it_well(run_daemon, tmp_path, number):
+    """While it compiles, with an empty cache: what has begun is finished, and nothing is opened."""
+    daemon = run_daemon(SOURCE, environment=os.environ | {"STREAMRNN_CACHE_DIR": str(tmp_path / "cache")})
+    daemon.wait_for("starting")
+    daemon.wait_for("compile")
+    assert daemon.end(number) == 0
+    assert [entry["event"] for entry in daemon.log if entry["event"] in ("listening", "stopped")] == ["stopped"]
