@@ -30,6 +30,8 @@ TURN = 0.2
 """Seconds that one turn of the loop waits for input at the most: how soon a stop is seen."""
 DRAIN = 2.0
 """Seconds that may be spent, after a stop, on what has arrived before."""
+NAMED = 10
+"""Most streams that one look names as silent, or as heard again."""
 FIRST_ROWS = 256
 """Rows of a batch that the model is given at first; then so many as SLICE_SECONDS and SLICE_BYTES allow, since a
 compiled loop cannot be interrupted: signals, /healthz and sinks wait for its end."""
@@ -261,8 +263,11 @@ class Engine:
         self._log.flush()
         silent = {stream.name for stream in self.fleet.silent(now)}
         for event, names in (("silent", silent - self._silent), ("heard", self._silent - silent)):
-            for name in sorted(names):
-                state = "is silent" if event == "silent" else "is heard again"
-                level = logging.WARNING if event == "silent" else logging.INFO
+            state = "is silent" if event == "silent" else "is heard again"
+            level = logging.WARNING if event == "silent" else logging.INFO
+            for name in sorted(names)[:NAMED]:
                 logger.log(level, f"{name} {state}", extra={"event": event, "fields": {"stream": name}})
+            if len(names) > NAMED:
+                more = len(names) - NAMED
+                logger.log(level, f"… and {more} more: {state}", extra={"event": event, "fields": {"more": more}})
         self._silent = silent

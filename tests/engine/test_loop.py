@@ -282,3 +282,13 @@ def test_a_stop_is_seen_within_a_long_batch(batch, monkeypatch):
     thread.join(10.0)
     assert not thread.is_alive()
     assert made.fleet.counters.samples[0] < 1000
+
+
+def test_many_streams_that_fall_silent_at_once_are_counted_not_listed(engine, batch, clock, caplog):
+    made = engine([batch(f"s{i:02}", [1], [1.0]) for i in range(40)], [], [])
+    for _ in range(3):
+        made.turn(0.0)
+        clock.advance(6.0)
+    lines = [r.getMessage() for r in caplog.records if getattr(r, "event", "") == "silent"]
+    assert len(lines) == 11
+    assert lines[-1] == "… and 30 more: is silent"
