@@ -107,12 +107,14 @@ class Engine:
         arrived = self._ask(timeout)
         self.turned = self.clock.monotonic()
         results: list[Result] = []
+        rows = 0
         for item in arrived or ():
             for result in self._take(item):
                 results.append(result)
-                if sum(len(r.time) for r in results) >= PUBLISH_ROWS or self._overdue():
+                rows += len(result.time)
+                if rows >= PUBLISH_ROWS or self._overdue():
                     self._publish(results)
-                    results = []
+                    results, rows = [], 0
                 self.turned = self.clock.monotonic()
         if results:
             self._publish(results)

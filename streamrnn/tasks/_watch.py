@@ -126,24 +126,9 @@ def watch(
         scores = hyper[SCORING] != 0.0
         if scores:
             total = surprise(
-                x,
-                rows,
-                pacing[GAP],
-                rates,
-                seen,
-                stale,
-                scale,
-                mix,
-                first,
-                last,
-                moments,
-                scored,
-                residual,
-                stages,
-                long,
-                tails,
-                nats,
-            )
+                x, rows, pacing[GAP], rates, seen, stale, scale, mix, first, last, moments, scored, residual, stages,
+                long, tails, nats,
+            )  # fmt: skip
             pacing[FATIGUE] *= rates[CALM]
             bar = hyper[THRESHOLD] + pacing[FATIGUE]
             row[0] = total / (total + bar)

@@ -14,7 +14,6 @@ import zmq
 from streamrnn_connectors.zeromq import ZeromqSource, ZeromqSourceOptions
 from streamrnn_connectors.zeromq import source as source_module
 from streamrnn_connectors.zeromq.assembly import Assembly
-from streamrnn_connectors.zeromq.bindings import Bindings
 
 from streamrnn.engine.ports import Batch, Reject
 from streamrnn.errors import ConnectorError, Reason
@@ -358,13 +357,3 @@ def test_a_public_bind_takes_an_explicit_word() -> None:
 def test_a_port_in_use_is_reported(source: ZeromqSource) -> None:
     with pytest.raises(ConnectorError, match=source.endpoint):
         ZeromqSource(ZeromqSourceOptions(bind=source.endpoint))
-
-
-def test_names_of_strangers_fill_a_bounded_table_only() -> None:
-    table = Bindings((), 10_000)
-    names = tuple(f"{i:0250d}" for i in range(1024))
-    refused = [table.bind(Hello(i, f"s{i}", names, ())) for i in range(100)]
-    kept = sum(answer is None for answer in refused)
-    assert 0 < kept * 256_000 <= 17 * 2**20
-    assert refused[-1] is not None
-    assert refused[-1].reason is Reason.TOO_MANY_STREAMS
