@@ -24,7 +24,7 @@ CASES: list[tuple[int, dict[str, Any]]] = [
     (7, {"horizon": 48}),
     (1, {"learner": "immediate"}),
     (1, {"learner": "snap1"}),
-    (1, {"learner": "tbptt", "window": 16}),
+    (1, {"learner": "tbptt", "learner_options": {"window": 16}}),
     (1, {"units": 16}),
     (1, {"cell": "indrnn", "units": 16}),
     (1, {"cell": "gru"}),

@@ -61,19 +61,19 @@ def kernel(function: F | None = None, *, reassociate: bool = False) -> F | Calla
     return _compile(function, reassociate)
 
 
-def bind(template: Callable[..., Any], owner: str, **kernels: Callable[..., Any]) -> Callable[..., Any]:
-    """A copy of `template` in which the stand-ins named in `kernels` are those kernels, compiled.
+def bind(template: Callable[..., Any], owner: str, **kernels: Any) -> Callable[..., Any]:
+    """A copy of `template` in which the stand-ins named in `kernels` are those kernels or numbers, compiled.
 
     template    a plain function that calls stand-ins by global name
     owner       what the copy is for, e.g. "elman"; part of its name
-    kernels     stand-in name → kernel
+    kernels     stand-in name → kernel, or a number where the template has a constant
 
     Raises TypeError where the template never calls one of the names: a misspelt stand-in would be left unbound.
     """
     called = _globals_of(template.__code__)
     missing = sorted(set(kernels) - called)
     if missing:
-        raise TypeError(f"{template.__qualname__} calls no {missing}; it calls {sorted(called)}")
+        raise TypeError(f"{template.__qualname__} uses no {missing}; it uses {sorted(called)}")
     function = types.FunctionType(template.__code__, {**template.__globals__, **kernels}, template.__name__)
     function.__module__, function.__doc__ = template.__module__, template.__doc__
     function.__qualname__ = f"{template.__qualname__}__{owner}"

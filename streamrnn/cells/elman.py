@@ -1,21 +1,28 @@
-"""Elman cell: s1 = φ(W s + V x + b), φ = tanh or relu.
+"""Elman cell: s1 = φ(W s + V x + b), φ = tanh or relu; dense, as a bank of dense blocks, or as a ring.
 
-theta[i] = [W_i (n) | V_i (m) | b_i], q = n + m + 1.
-Source: Elman, Finding Structure in Time (Cognitive Science 1990), §2; relu start: Le, Jaitly & Hinton (2015).
+theta[i] = [W_i (d) | V_i (m) | b_i], q = d + m + 1: unit i hears d units, and W_ij is the weight of the j-th of them.
+
+    elman         d = n, all units
+    elman_bank    d = block, the units of i's own block: n = B · block, B nets side by side
+    elman_ring    d = hears, the units i, i-1, … i-d+1 (mod n): sparse, yet every unit reaches every other in time
+
+Source: Elman, Finding Structure in Time (Cognitive Science 1990), §2; relu start: Le, Jaitly & Hinton (2015). A bank of
+blocks generalises the columns of Javed et al. (2023, arXiv 2302.05326), which are blocks of 1.
 """
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
-from streamrnn._bind import bind
-from streamrnn._types import Array
-from streamrnn.cells._contract import DENSE, Cell
+from streamrnn._bind import bind, kernel
+from streamrnn._options import Option
+from streamrnn._types import Array, Bools
+from streamrnn.cells._contract import DENSE, Cell, blocks
 from streamrnn.kernels.scalar import relu, relu_slope, tanh, tanh_slope
 
-
-def width(n: int, m: int) -> int:
-    return n + m + 1
+HEARS = 1 << 30  # stand-in for the most units that one hears
 
 
 def phi(a: float) -> float:
@@ -28,27 +35,66 @@ def slope(y: float) -> float:
     raise TypeError("unbound")
 
 
-def advance(theta: Array, x: Array, s: Array, s1: Array) -> None:
+def heard(i: int, j: int, d: int, n: int) -> int:
+    """Stand-in for the j-th unit that unit i hears, of d."""
+    raise TypeError("unbound")
+
+
+@kernel
+def of_all(i: int, j: int, d: int, n: int) -> int:
+    return j
+
+
+@kernel
+def of_block(i: int, j: int, d: int, n: int) -> int:
+    return i // d * d + j
+
+
+@kernel
+def of_ring(i: int, j: int, d: int, n: int) -> int:
+    return (i - j + n) % n
+
+
+def advance(theta: Array, x: Array, dt: float, s: Array, s1: Array) -> None:
     n, m = s.shape[1], x.shape[0]
+    d = min(n, HEARS)
     for i in range(n):
-        a = theta[i, n + m]
-        for j in range(n):
-            a += theta[i, j] * s[0, j]
+        a = theta[i, d + m]
+        for j in range(d):
+            a += theta[i, j] * s[0, heard(i, j, d, n)]
         for j in range(m):
-            a += theta[i, n + j] * x[j]
+            a += theta[i, d + j] * x[j]
         s1[0, i] = phi(a)
 
 
-def linearize(theta: Array, x: Array, s: Array, s1: Array, J: Array, D: Array) -> None:
+def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, D: Array) -> None:
     n, m = s.shape[1], x.shape[0]
+    d = min(n, HEARS)
     for i in range(n):
         g = slope(s1[0, i])
-        for j in range(n):
-            J[i, j] = g * theta[i, j]
-            D[0, i, j] = g * s[0, j]
+        for j in range(d):
+            h = heard(i, j, d, n)
+            J[i, h] = g * theta[i, j]
+            D[0, i, j] = g * s[0, h]
         for j in range(m):
-            D[0, i, n + j] = g * x[j]
-        D[0, i, n + m] = g
+            D[0, i, d + j] = g * x[j]
+        D[0, i, d + m] = g
+
+
+def respond(theta: Array, x: Array, dt: float, s: Array, s1: Array, B: Array) -> None:
+    n, m = s.shape[1], x.shape[0]
+    d = min(n, HEARS)
+    for i in range(n):
+        g = slope(s1[0, i])
+        for j in range(m):
+            B[i, j] = g * theta[i, d + j]
+
+
+SOURCE = "Elman, Finding Structure in Time, Cognitive Science 14 (1990), section 2"
+
+
+def width(n: int, m: int) -> int:
+    return n + m + 1
 
 
 def init(n: int, m: int, generator: np.random.Generator) -> Array:
@@ -62,12 +108,67 @@ def init_relu(n: int, m: int, generator: np.random.Generator) -> Array:
     return theta
 
 
-SOURCE = "Elman, Finding Structure in Time, Cognitive Science 14 (1990), section 2"
 ELMAN = Cell(
-    "elman", "s1 = tanh(W s + V x + b)", SOURCE, 1, ((DENSE,),), width,
-    bind(advance, "elman", phi=tanh), bind(linearize, "elman", slope=tanh_slope), init,
+    "elman", "s1 = tanh(W s + V x + b)", SOURCE, blocks((DENSE,)), width,
+    bind(advance, "elman", phi=tanh, heard=of_all),
+    bind(linearize, "elman", slope=tanh_slope, heard=of_all),
+    bind(respond, "elman", slope=tanh_slope), init, shared=True,
 )  # fmt: skip
 ELMAN_RELU = Cell(
-    "elman_relu", "s1 = max(0, W s + V x + b)", SOURCE, 1, ((DENSE,),), width,
-    bind(advance, "elman_relu", phi=relu), bind(linearize, "elman_relu", slope=relu_slope), init_relu,
+    "elman_relu", "s1 = max(0, W s + V x + b)", SOURCE, blocks((DENSE,)), width,
+    bind(advance, "elman_relu", phi=relu, heard=of_all),
+    bind(linearize, "elman_relu", slope=relu_slope, heard=of_all),
+    bind(respond, "elman_relu", slope=relu_slope), init_relu, shared=True,
 )  # fmt: skip
+
+
+@cache
+def bank(block: int = 8) -> Cell:
+    """Blocks of `block` units that hear only each other; n must be a multiple of it, or no more than one block."""
+
+    def start(n: int, m: int, generator: np.random.Generator) -> Array:
+        q = min(n, block) + m + 1
+        return generator.normal(size=(n, q)) / np.sqrt(q)
+
+    def links(n: int) -> Bools:
+        return np.kron(np.eye(-(-n // block), dtype=bool), np.ones((min(n, block),) * 2, bool))
+
+    owner = f"elman_bank_{block}"
+    return Cell(
+        "elman_bank", "s1 = tanh(W s + V x + b), W block-diagonal", SOURCE, blocks((DENSE,)),
+        lambda n, m: min(n, block) + m + 1,
+        bind(advance, owner, phi=tanh, heard=of_block, HEARS=block),
+        bind(linearize, owner, slope=tanh_slope, heard=of_block, HEARS=block),
+        bind(respond, owner, slope=tanh_slope, HEARS=block), start, links=links,
+        multiple=block, options=(Option("block", 8, 1, 256, "units of a block"),), make=bank, chosen=(("block", block),),
+    )  # fmt: skip
+
+
+@cache
+def ring(hears: int = 2) -> Cell:
+    """Unit i hears itself and the hears - 1 units before it."""
+
+    def start(n: int, m: int, generator: np.random.Generator) -> Array:
+        q = min(n, hears) + m + 1
+        return generator.normal(size=(n, q)) / np.sqrt(q)
+
+    def links(n: int) -> Bools:
+        heard_by = np.zeros((n, n), bool)
+        for j in range(min(n, hears)):
+            heard_by[np.arange(n), (np.arange(n) - j) % n] = True
+        return heard_by
+
+    owner = f"elman_ring_{hears}"
+    return Cell(
+        "elman_ring", "s1 = tanh(W s + V x + b), W banded around a ring", SOURCE, blocks((DENSE,)),
+        lambda n, m: min(n, hears) + m + 1,
+        bind(advance, owner, phi=tanh, heard=of_ring, HEARS=hears),
+        bind(linearize, owner, slope=tanh_slope, heard=of_ring, HEARS=hears),
+        bind(respond, owner, slope=tanh_slope, HEARS=hears), start, links=links,
+        options=(Option("hears", 2, 1, 256, "units that one unit hears, itself among them"),), make=ring,
+        chosen=(("hears", hears),),
+    )  # fmt: skip
+
+
+ELMAN_BANK = bank()
+ELMAN_RING = ring()

@@ -1,7 +1,9 @@
 """GRU in the reset-after form, in which the parameters of unit i move only unit i.
 
     r = σ(W_r s + V_r x + b_r)      z = σ(W_z s + V_z x + b_z)
-    c = tanh(r ∘ (W_c s + d_c) + V_c x + b_c)           s1 = (1 - z) ∘ c + z ∘ s
+    c = tanh(r ∘ (W_c s + d_c) + V_c x + b_c)           s1 = (1 - z^dt) ∘ c + z^dt ∘ s
+
+z is what a unit keeps in one step, z^dt what it keeps in dt steps; with dt = 1 this is the usual GRU.
 
 theta[i] = [W_r V_r b_r | W_z V_z b_z | W_c V_c b_c | d_c], q = 3 (n + m + 1) + 1.
 Source: Cho et al. (EMNLP 2014), §2.3, with the reset gate after the product.
@@ -13,8 +15,8 @@ import numpy as np
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.cells._contract import DENSE, Cell
-from streamrnn.kernels.scalar import sigmoid, tanh
+from streamrnn.cells._contract import DENSE, Cell, blocks
+from streamrnn.kernels.scalar import power, sigmoid, tanh
 
 
 def width(n: int, m: int) -> int:
@@ -40,27 +42,29 @@ def gates(row: Array, x: Array, s: Array) -> tuple[float, float, float, float]:
 
 
 @kernel
-def advance(theta: Array, x: Array, s: Array, s1: Array) -> None:
+def advance(theta: Array, x: Array, dt: float, s: Array, s1: Array) -> None:
     for i in range(s.shape[1]):
         _r, z, _v, c = gates(theta[i], x, s)
-        s1[0, i] = (1.0 - z) * c + z * s[0, i]
+        keep = power(z, dt)
+        s1[0, i] = (1.0 - keep) * c + keep * s[0, i]
 
 
 @kernel
-def linearize(theta: Array, x: Array, s: Array, s1: Array, J: Array, D: Array) -> None:
+def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, D: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     w = n + m + 1
     for i in range(n):
         r, z, v, c = gates(theta[i], x, s)
-        gc = (1.0 - z) * (1.0 - c * c)  # ds1/da_c
-        gz = (s[0, i] - c) * z * (1.0 - z)  # ds1/da_z
+        keep = power(z, dt)
+        gc = (1.0 - keep) * (1.0 - c * c)  # ds1/da_c
+        gz = (s[0, i] - c) * dt * keep * (1.0 - z)  # ds1/da_z
         gr = gc * v * r * (1.0 - r)  # ds1/da_r
         for j in range(n):
             J[i, j] = gr * theta[i, j] + gz * theta[i, w + j] + gc * r * theta[i, 2 * w + j]
             D[0, i, j] = gr * s[0, j]
             D[0, i, w + j] = gz * s[0, j]
             D[0, i, 2 * w + j] = gc * r * s[0, j]
-        J[i, i] += z
+        J[i, i] += keep
         for j in range(m):
             D[0, i, n + j] = gr * x[j]
             D[0, i, w + n + j] = gz * x[j]
@@ -71,12 +75,33 @@ def linearize(theta: Array, x: Array, s: Array, s1: Array, J: Array, D: Array) -
         D[0, i, 3 * w] = gc * r
 
 
+@kernel
+def respond(theta: Array, x: Array, dt: float, s: Array, s1: Array, B: Array) -> None:
+    n, m = s.shape[1], x.shape[0]
+    w = n + m + 1
+    for i in range(n):
+        r, z, v, c = gates(theta[i], x, s)
+        keep = power(z, dt)
+        gc = (1.0 - keep) * (1.0 - c * c)
+        gz = (s[0, i] - c) * dt * keep * (1.0 - z)
+        gr = gc * v * r * (1.0 - r)
+        for j in range(m):
+            B[i, j] = gr * theta[i, n + j] + gz * theta[i, w + n + j] + gc * theta[i, 2 * w + n + j]
+
+
+@kernel
+def leak(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array) -> None:
+    for i in range(s.shape[1]):
+        _r, z, _v, _c = gates(theta[i], x, s)
+        J[i, i] += power(z, dt)
+
+
 def init(n: int, m: int, generator: np.random.Generator) -> Array:
     return generator.normal(size=(n, width(n, m))) / np.sqrt(n + m + 1)
 
 
 GRU = Cell(
-    "gru", "s1 = (1 - z) * tanh(r * (Wc s + dc) + Vc x + bc) + z * s",
+    "gru", "s1 = (1 - z^dt) * tanh(r * (Wc s + dc) + Vc x + bc) + z^dt * s",
     "Cho et al., Learning Phrase Representations, EMNLP 2014, section 2.3, with the reset after the product",
-    1, ((DENSE,),), width, advance, linearize, init,
+    blocks((DENSE,)), width, advance, linearize, respond, init, timed=True, leak=leak,
 )  # fmt: skip

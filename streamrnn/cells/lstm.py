@@ -13,7 +13,7 @@ import numpy as np
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.cells._contract import DENSE, DIAGONAL, Cell
+from streamrnn.cells._contract import DENSE, DIAGONAL, Cell, blocks
 from streamrnn.kernels.scalar import sigmoid, tanh
 
 
@@ -42,7 +42,7 @@ def gates(row: Array, x: Array, s: Array) -> tuple[float, float, float, float]:
 
 
 @kernel
-def advance(theta: Array, x: Array, s: Array, s1: Array) -> None:
+def advance(theta: Array, x: Array, dt: float, s: Array, s1: Array) -> None:
     for u in range(s.shape[1]):
         i, f, g, o = gates(theta[u], x, s)
         s1[1, u] = f * s[1, u] + i * g
@@ -50,7 +50,7 @@ def advance(theta: Array, x: Array, s: Array, s1: Array) -> None:
 
 
 @kernel
-def linearize(theta: Array, x: Array, s: Array, s1: Array, J: Array, D: Array) -> None:
+def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, D: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     w = n + m + 1
     for u in range(n):
@@ -79,6 +79,24 @@ def linearize(theta: Array, x: Array, s: Array, s1: Array, J: Array, D: Array) -
             D[0, u, 3 * w + j] = ho * z
 
 
+@kernel
+def respond(theta: Array, x: Array, dt: float, s: Array, s1: Array, B: Array) -> None:
+    n, m = s.shape[1], x.shape[0]
+    w = n + m + 1
+    for u in range(n):
+        i, f, g, o = gates(theta[u], x, s)
+        t = tanh(s1[1, u])
+        hc = o * (1.0 - t * t)
+        ho = t * o * (1.0 - o)
+        ci = g * i * (1.0 - i)
+        cf = s[1, u] * f * (1.0 - f)
+        cg = i * (1.0 - g * g)
+        for j in range(n, n + m):
+            c = ci * theta[u, j] + cf * theta[u, w + j] + cg * theta[u, 2 * w + j]
+            B[n + u, j - n] = c
+            B[u, j - n] = hc * c + ho * theta[u, 3 * w + j]
+
+
 def init(n: int, m: int, generator: np.random.Generator) -> Array:
     w = n + m + 1
     theta = generator.normal(size=(n, 4 * w)) / np.sqrt(w)
@@ -89,5 +107,5 @@ def init(n: int, m: int, generator: np.random.Generator) -> Array:
 LSTM = Cell(
     "lstm", "c1 = f * c + i * g,  h1 = o * tanh(c1)",
     "Gers, Schmidhuber & Cummins, Learning to Forget, Neural Computation 12 (2000), sections 2-3",
-    2, ((DENSE, DIAGONAL), (DENSE, DIAGONAL)), width, advance, linearize, init,
+    blocks((DENSE, DIAGONAL), (DENSE, DIAGONAL)), width, advance, linearize, respond, init,
 )  # fmt: skip

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import textwrap
 
-from streamrnn.readouts import RLS
+from streamrnn.cells import Cell
+from streamrnn.learners import Learner
+from streamrnn.readouts import Readout
 from streamrnn.tasks._scoring import AUTO_HOLD
 from streamrnn.tasks.detect import Detector
 from streamrnn.tasks.recipe import AUTO_HALF_LIFE, Recipe
+from streamrnn.updates import Update
 
 WIDTH = 100
 MARGIN = 16
@@ -17,21 +20,25 @@ def explain(recipe: Recipe) -> str:
     """Paragraphs on each part of a model of this recipe. Raises ModelError where it cannot be built."""
     detector = Detector(1, recipe)
     net = detector.model
-    exact = net.learner.is_exact(net.cell)
-    kind = "exact" if exact else "an approximation"
-    size = f"{net.n} units of {net.q} parameters, {net.cell.states * net.n} numbers of state"
+    readout = detector.readout
+    kind = "exact, the weights held still" if net.exact else "an approximation"
+    if net.learner.unbiased:
+        kind += ", right on average"
+    stack = f"{net.layers} layers of " if net.layers > 1 else ""
+    size = f"{stack}{net.n} units of {net.q} parameters, {net.layers * net.k * net.n} numbers of state"
     half_life = f"{recipe.half_life:g} s" if recipe.half_life else f"{AUTO_HALF_LIFE:g} typical intervals"
     hold = f"{recipe.hold:g} s" if recipe.hold else f"{AUTO_HOLD:g} typical intervals"
     paragraphs = [
-        ("cell", f"{net.cell.name}: {net.cell.equation}"),
-        ("", f"{size}. {net.cell.source}"),
-        ("learner", f"{net.learner.name}: {net.learner.recursion}"),
-        ("", f"Its gradient for this cell is {kind}{', the weights held still' if exact else ''}."),
+        ("cell", f"{_titled(net.cell)}: {net.cell.equation}"),
+        ("", f"{size}. {_time(net.cell)} {net.cell.source}"),
+        ("learner", f"{_titled(net.learner)}: {net.learner.recursion}"),
+        ("", f"Its gradient for this cell is {kind}." if net.learner.learns else "The recurrent weights never move."),
         ("", f"Cost: {net.learner.cost}. {net.learner.source}"),
-        ("update", f"{net.update.name}, rate {recipe.learning_rate:g}: {net.update.equation}"),
-        ("", net.update.source),
-        ("readout", f"{RLS.name}: {RLS.equation}"),
-        ("", f"Features: the state, {detector.lags} past changes of each channel, level, bias. {RLS.source}"),
+        *([("", "Audited: the cosine to the exact gradient is estimated live.")] if recipe.audit else []),
+        *(_update(net.update, recipe) if net.learner.learns else []),
+        ("readout", f"{_titled(readout)}: {readout.equation}"),
+        ("", f"Features: the state, {detector.lags} past changes of each channel, level, bias. Cost: {readout.cost}."),
+        ("", readout.source),
         ("forecast", f"1 … {recipe.horizon} samples ahead: persistence and the net, mixed by what each has missed by."),
         ("bands", f"cover {recipe.level:.0%} of the values, by online conformal quantiles."),
         ("forgetting", f"what was learned counts half after {half_life}."),
@@ -41,6 +48,22 @@ def explain(recipe: Recipe) -> str:
         ("memory", f"{detector.snapshot().nbytes:,} bytes for a stream of one channel."),
     ]
     return "\n".join(_paragraph(title, text) for title, text in paragraphs)
+
+
+def _titled(part: Cell | Learner | Update | Readout) -> str:
+    chosen = ", ".join(f"{name} {value:g}" for name, value in part.chosen)
+    return f"{part.name} ({chosen})" if chosen else part.name
+
+
+def _time(cell: Cell) -> str:
+    if not cell.timed:
+        return "It counts samples, whatever the time between them."
+    return f"It takes the elapsed time into account, in {'seconds' if cell.seconds else 'typical intervals'}."
+
+
+def _update(update: Update, recipe: Recipe) -> list[tuple[str, str]]:
+    rate = f", rate {recipe.learning_rate:g}" if update.rates else ""
+    return [("update", f"{_titled(update)}{rate}: {update.equation}"), ("", update.source)]
 
 
 def _paragraph(title: str, text: str) -> str:

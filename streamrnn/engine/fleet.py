@@ -66,6 +66,9 @@ class Model(Protocol):
     @property
     def alarm(self) -> bool: ...
     @property
+    def gradient_cosine(self) -> float:
+        """The gradient audit's estimate; NaN without one."""
+    @property
     def statistics(self) -> dict[str, Floats]:
         """Running sums since the start, (C,) each: judged, absolute_error, absolute_change, covered, missing, …"""
 

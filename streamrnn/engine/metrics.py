@@ -97,6 +97,13 @@ class EngineCollector(Collector):
         yield GaugeMetricFamily(
             "streamrnn_alarms_active", "Alarms that are on.", value=float(fleet.counters.active.sum())
         )
+        if fleet.recipe.audit:
+            known = [cosine for s in fleet if not np.isnan(cosine := s.model.gradient_cosine)]
+            yield GaugeMetricFamily(
+                "streamrnn_gradient_cosine_ratio",
+                "Cosine between the learner's gradient and the exact one, median of all streams.",
+                value=float(np.median(known)) if known else np.nan,
+            )
 
     def _sinks(self) -> Iterator[Metric]:
         dropped = CounterMetricFamily("streamrnn_sink_dropped", "Results dropped by a sink.", labels=["sink"])
@@ -123,6 +130,15 @@ class EngineCollector(Collector):
             for stream in streams:
                 family.add_metric([stream.name], float(numbers[stream.index]))
             yield family
+        if self._engine.fleet.recipe.audit:
+            cosine = GaugeMetricFamily(
+                "streamrnn_stream_gradient_cosine_ratio",
+                "Cosine between the learner's gradient and the exact one.",
+                labels=["stream"],
+            )
+            for stream in streams:
+                cosine.add_metric([stream.name], stream.model.gradient_cosine)
+            yield cosine
 
     def _of_channels(self, streams: Sequence[Stream]) -> Iterator[Metric]:
         labels = ["stream", "channel"]

@@ -45,3 +45,17 @@ def clip(a: float, bound: float) -> float:
     if a < -bound:
         return -bound
     return a
+
+
+@kernel
+def power(z: float, dt: float) -> float:
+    """z^dt for 0 ≤ z ≤ 1: what a gate that keeps z of the state in one step keeps in dt steps."""
+    if dt == 1.0:
+        return z
+    return z**dt
+
+
+@kernel
+def expm1(a: float) -> float:
+    """e^a - 1, without cancellation near 0."""
+    return math.expm1(a)

@@ -1,4 +1,4 @@
-"""One trace a parameter: E[a, i] ← Σ_b J[(a, i), (b, i)] E[b, i] + D[a, i], grad[i] = e[i] E[0, i].
+"""One trace a parameter: E[a, i] ← Σ_b J[(a, i), (b, i)] E[b, i] + D[a, i], grad[i] = Σ_a e[a, i] E[a, i].
 
 Keeps of the influence only what unit i's own parameters do to unit i. On a cell whose units depend on no others that
 is all there is (exact RTRL); on a dense cell it is the approximation SnAp-1.
@@ -9,19 +9,11 @@ from __future__ import annotations
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.cells._contract import advance, linearize
+from streamrnn.cells import Cell
 from streamrnn.kernels.memory import cube, matrix
+from streamrnn.learners._blocks import at, first_two
 from streamrnn.learners._contract import Carry
 from streamrnn.state import Field
-
-
-def fields(k: int, n: int, q: int, window: int) -> list[Field]:
-    return [
-        Field("learner.J", "real", (k * n, k * n)),
-        Field("learner.D", "real", (k, n, q)),
-        Field("learner.E", "real", (k, n, q)),
-        Field("learner.E1", "real", (k, q)),
-    ]
 
 
 @kernel
@@ -34,35 +26,45 @@ def views(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Ar
     )
 
 
-def forward(theta: Array, x: Array, s: Array, s1: Array, structure: Array, carry: tuple[Array, ...]) -> None:
+@kernel
+def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
     J, D, E, E1 = carry
     k, n, q = D.shape
-    advance(theta, x, s, s1)
-    linearize(theta, x, s, s1, J, D)
     for i in range(n):
         for a in range(k):
             for p in range(q):
                 E1[a, p] = D[a, i, p]
             for b in range(k):
                 if structure[a, b] != 0:
-                    own = J[a * n + i, b * n + i]
+                    own = at(structure, J, n, a * n + i, b * n + i)
                     for p in range(q):
                         E1[a, p] += own * E[b, i, p]
         for a in range(k):
             for p in range(q):
                 E[a, i, p] = E1[a, p]
-    for a in range(k):
-        for i in range(n):
-            s[a, i] = s1[a, i]
 
 
 @kernel
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> None:
+def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
     E = carry[2]
     n, q = grad.shape
     for i in range(n):
         for p in range(q):
             grad[i, p] = e[i] * E[0, i, p]
+    for a in range(1, e.shape[0] // n):
+        for i in range(n):
+            for p in range(q):
+                grad[i, p] += e[a * n + i] * E[a, i, p]
+    return True
 
 
-TRACES = Carry(fields, views, forward, credit)
+def traces(cell: Cell, n: int, m: int) -> Carry:
+    """The carry for this cell."""
+    k, q = cell.states(m), cell.width(n, m)
+    fields = (
+        Field("learner.J", "real", (k * n, k * n)),
+        Field("learner.D", "real", (k, n, q)),
+        Field("learner.E", "real", (k, n, q)),
+        Field("learner.E1", "real", (k, q)),
+    )
+    return Carry(fields, views, first_two, propagate, credit, float(k * k * n * q))

@@ -9,36 +9,49 @@ Cost: 1.5 F² for the covariance, 2 H C F for the heads. Source: Haykin, Adaptiv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from streamrnn._bind import kernel
-from streamrnn._types import Array
-from streamrnn.kernels.scalar import clip
-from streamrnn.kernels.ud import dot
+from streamrnn._types import Array, Floats
+from streamrnn.kernels.memory import matrix, vector
+from streamrnn.kernels.ud import ud_gain
+from streamrnn.readouts._contract import Readout
+from streamrnn.state import Arena, Field
+
+CAP = 1.0  # of a covariance entry: ten times what it starts from, or a feature that stays still winds it up
+
+
+def fields(f: int, h: int, c: int, slots: int) -> tuple[Field, ...]:
+    return (
+        Field("readout.gain", "real", (slots, f)),
+        Field("readout.covariance", "real", (f, f)),  # U of P = U diag(d) U'
+        Field("readout.variance", "real", (f,)),  # d
+    )
 
 
 @kernel
-def head_error(target: float, f: Array, w: Array) -> float:
-    """target - wᵀ f."""
-    return target - dot(w, f, f.shape[0])
+def views(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Array, Array]:
+    return matrix(real, table, first), matrix(real, table, first + 1), vector(real, table, first + 2)
 
 
 @kernel
-def head_learn(error: float, bound: float, K: Array, w: Array) -> None:
-    """w ← w + K error, the error clipped to ±bound. bound = inf is plain least squares."""
-    e = clip(error, bound)
+def prepare(slot: int, f: Array, keep: float, memory: tuple[Array, ...]) -> None:
+    gain, U, d = memory
+    ud_gain(f, keep, CAP, U, d, gain[slot])
+
+
+@kernel
+def correct(slot: int, h: int, c: int, error: float, f: Array, memory: tuple[Array, ...], w: Array) -> None:
+    K = memory[0][slot]
     for i in range(w.shape[0]):
-        w[i] += K[i] * e
+        w[i] += K[i] * error
 
 
-@dataclass(frozen=True)
-class Readout:
-    """What is said of the state, for `explain`."""
-
-    name: str
-    equation: str
-    source: str
+def start(arena: Arena, prior: Floats) -> None:
+    arena["readout.variance"][:] = prior
 
 
-RLS = Readout("rls", "W <- W + K (target - W f), K = P f / (keep + f' P f), P = U diag(d) U'",
-              "Haykin, Adaptive Filter Theory, chapter 10; Bierman 1977, section V.3")  # fmt: skip
+RLS = Readout(
+    "rls", "W <- W + K (target - W f), K = P f / (keep + f' P f), P = U diag(d) U'",
+    "Haykin, Adaptive Filter Theory, chapter 10; Bierman 1977, section V.3; the default: no rate to choose",
+    "1.5 F^2 + 2 H C F a row; F^2 numbers",
+    fields, views, prepare, correct, start,
+)  # fmt: skip

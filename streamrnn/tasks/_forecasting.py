@@ -14,10 +14,10 @@ from streamrnn.kernels.mixture import mixture_learn, mixture_weight
 from streamrnn.kernels.normalise import BOUND, change_observe, change_scale, level_observe
 from streamrnn.kernels.scalar import clip
 from streamrnn.kernels.ud import dot
-from streamrnn.readouts.rls import head_error, head_learn
 from streamrnn.tasks._layout import (
     AGE,
     CALM,
+    DT,
     GAP,
     INTERVAL,
     KEEP,
@@ -31,7 +31,6 @@ from streamrnn.tasks._layout import (
 from streamrnn.tasks.recipe import AUTO_HALF_LIFE
 
 QUANTILE_STEP = 0.05  # of the band's half-width, in mean absolute errors, a forecast
-ERROR_CLIP = 3.0  # mean absolute errors that one error of a head counts as when learning
 START_CLIP = 100.0  # median distances from the median
 MIX_CLIP = 1.0  # the same when the mixture learns: it goes by the usual error, not by the rare large one
 INPUT_CLIP = 5.0  # scales that one input counts as
@@ -46,11 +45,12 @@ W0, W1, W2, W3, W4 = WINDOWS
 
 
 @kernel
-def pace(elapsed: float, rows: int, half_life: float, pace: Array, rates: Array) -> None:
+def pace(elapsed: float, rows: int, half_life: float, seconds: bool, pace: Array, rates: Array) -> None:
     """Typical interval of the stream, and the weights that go with the time since the last row.
 
     elapsed    seconds since the last row, > 0; rows before this one
     half_life  seconds, or 0 for AUTO_HALF_LIFE typical intervals
+    seconds    whether the cell's time constants are seconds, or typical intervals
     """
     if rows == 1:
         pace[INTERVAL] = elapsed
@@ -60,8 +60,9 @@ def pace(elapsed: float, rows: int, half_life: float, pace: Array, rates: Array)
             w = max(w, 1.0 / 16.0)
         pace[INTERVAL] += w * (min(elapsed, 4.0 * pace[INTERVAL]) - pace[INTERVAL])
     age = 1.0
-    pace[GAP] = 1.0
+    pace[GAP], pace[DT] = 1.0, 1.0
     if rows > 0:
+        pace[DT] = elapsed if seconds else elapsed / pace[INTERVAL]
         pace[GAP] = min(max(elapsed / pace[INTERVAL], 1.0), MOST_GAP)
         unit = half_life / AUTO_HALF_LIFE if half_life > 0.0 else pace[INTERVAL]
         age = min(elapsed / unit, MOST_AGE if half_life > 0.0 else MOST_AUTO_AGE)
@@ -125,45 +126,21 @@ def judge(
 
 
 @kernel
-def blame(
-    x: Array, rows: int, valid: Array, base: Array, scale: Array, features: Array, weights: Array, error: Array,
-    e: Array,
-) -> bool:  # fmt: skip
-    """e = ∂(half the mean squared one-step error)/∂s of the state behind the last forecast; False: nothing to learn."""
-    ring, channels = valid.shape
-    n, some = e.shape[0], False
-    for i in range(n):
-        e[i] = 0.0
-    if rows == 0:
-        return False
-    r = (rows - 1) % ring
-    for c in range(channels):
-        if valid[r, c] == 0 or not usable(x[c]):
-            continue
-        target = clip((x[c] - base[r, c]) / scale[r, c], BOUND)
-        miss = clip(head_error(target, features[r], weights[0, c]), ERROR_CLIP * error[0, c]) / channels
-        for i in range(n):
-            e[i] -= weights[0, c, i] * miss
-        some = True
-    return some
+def head_error(target: float, f: Array, w: Array) -> float:
+    """target - wᵀ f."""
+    return target - dot(w, f, f.shape[0])
 
 
-@kernel
-def all_within(a: Array, bound: float) -> bool:
-    """Every entry of a (2-D) is finite and within ±bound."""
-    for i in range(a.shape[0]):
-        for j in range(a.shape[1]):
-            if not abs(a[i, j]) <= bound:
-                return False
-    return True
+def correct(slot: int, h: int, c: int, error: float, f: Array, memory: tuple[Array, ...], w: Array) -> None:
+    """Stand-in for the readout's `correct`."""
+    raise TypeError("unbound")
 
 
-@kernel
 def learn(
-    x: Array, rows: int, rates: Array, valid: Array, base: Array, scale: Array, features: Array, gain: Array,
-    weights: Array, error: Array, judged: Array,
+    x: Array, rows: int, error_clip: float, rates: Array, valid: Array, base: Array, scale: Array, features: Array,
+    memory: tuple[Array, ...], weights: Array, error: Array, judged: Array,
 ) -> None:  # fmt: skip
-    """Every head learns from the target that has come now, with the gain of the row that it was asked from."""
+    """Every head learns from the target that has come now, on the row that it was asked from."""
     ring, channels = valid.shape
     horizon = weights.shape[0]
     for k in range(min(horizon, rows)):
@@ -173,9 +150,8 @@ def learn(
             if valid[r, c] == 0 or not usable(x[c]):
                 continue
             miss = head_error(clip((x[c] - base[r, c]) / scale[r, c], bound), features[r], weights[k, c])
-            limit = ERROR_CLIP * error[k, c]
-            head_learn(miss, limit, gain[r], weights[k, c])
-            miss = clip(miss, limit)
+            miss = clip(miss, error_clip * error[k, c])
+            correct(r, k, c, miss, features[r], memory, weights[k, c])
             w = max(rates[NORM], 1.0 / (judged[k, c] + 1.0))
             error[k, c] += w * (abs(miss) - error[k, c])
 

@@ -12,16 +12,18 @@ from streamrnn.state import Field
     CLOCK, SEEN, STALE, VALID,
     HYPER, PACE, RATES, FIRST, START, KNOWN, LAST, MOMENTS, CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX, WIDTH,
     REGRET, ERROR, MIXERROR, SIGMA, QUANTILE, JUDGED, STATISTICS, SCORED, RESIDUAL, STAGES, LONG, TAILS, SURPRISE,
-    FEATURES, GAIN, COVARIANCE, VARIANCE, WEIGHTS,
+    FEATURES, WEIGHTS,
     OWN,
-) = range(39)  # fmt: skip
+) = range(36)  # fmt: skip
 
 # entries of the field "clock"
 ROWS, TIME, ALARM, SINCE, LOUD, ALARMS, GUARDED = range(7)
 # entries of the field "hyper"
-RATE, MISS, HALF_LIFE, THRESHOLD, HOLD, SCORING = range(6)
+RATE, MISS, HALF_LIFE, THRESHOLD, HOLD, SCORING, CLIP_ERROR, CLIP_GRADIENT, SECONDS = range(9)
 # entries of the field "pace"
-INTERVAL, PEAK, GAP, FATIGUE, BAR = range(5)
+INTERVAL, PEAK, GAP, FATIGUE, BAR, DT = range(6)
+# entries of the array "places" that goes with the arena
+LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP, FORGET_FROM, FORGET_TO = range(8)
 # entries of the field "rates"; the last ones are the level statistics'
 AGE, KEEP, NORM, QUICK, SLOW, CALM, LEVEL0 = range(7)
 # rows of the field "statistics"
@@ -37,7 +39,8 @@ WINDOWS = (5.0, 8.5, 15.0, 27.5, 50.0)
 """Half-lives of the level statistics, in typical intervals (or in 1/1386 of a half-life given in seconds)."""
 
 VARIANCE0 = 0.1
-"""What the readout's covariance starts from: the inverse of its ridge penalty on everything but the older lags."""
+"""What the readout's weights are thought to vary by at first: the inverse of the ridge penalty of RLS on all but the
+older lags."""
 
 MOST_LAG_FEATURES = 128
 
@@ -59,7 +62,7 @@ def prior(c: int, n: int, lags: int) -> Floats:
 
 
 def own_fields(c: int, n: int, lags: int, h: int, scoring: bool) -> list[Field]:
-    """Fields for c channels, n units, lags a channel and horizons 1 … h, in the order of the row numbers above."""
+    """Fields for c channels, n numbers of state, lags a channel, horizons 1 … h, in the order of the row numbers above."""
     ring, f = h + 1, n + c * (lags + 2) + 1
     d = c if scoring else 0
     fields = [
@@ -67,10 +70,8 @@ def own_fields(c: int, n: int, lags: int, h: int, scoring: bool) -> list[Field]:
         Field("seen", "ints", (c,)),  # observed values
         Field("stale", "ints", (c,)),  # rows since the last value; 0: the last row had one
         Field("valid", "ints", (ring, c)),  # 1 where a row's forecasts may be learned from
-        Field("hyper", "wide", (8,)),  # choices of the recipe
-        Field(
-            "pace", "wide", (5,)
-        ),  # typical interval (s), peak and bar of the event, intervals in the last step, fatigue
+        Field("hyper", "wide", (9,)),  # choices of the recipe
+        Field("pace", "wide", (6,)),  # typical interval (s), peak and bar of the event, the last step's length, fatigue
         Field("rates", "wide", (LEVEL0 + LEVELS,)),  # weights that belong to the last elapsed time
         Field("first", "wide", (c,)),  # first value: levels are kept relative to it
         Field("start", "wide", (YOUNG, c)),  # the first values
@@ -99,9 +100,6 @@ def own_fields(c: int, n: int, lags: int, h: int, scoring: bool) -> list[Field]:
         Field("tails", "wide", (d, 1 + LEVELS, 4)),
         Field("surprise", "wide", (c,)),  # of the last row, nats
         Field("features", "real", (ring, f)),
-        Field("gain", "real", (ring, f)),
-        Field("covariance", "real", (f, f)),  # U of the readout's P = U diag(d) U'
-        Field("variance", "real", (f,)),  # d
         Field("weights", "real", (h, c, f)),
     ]
     assert len(fields) == OWN

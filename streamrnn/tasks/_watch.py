@@ -10,27 +10,13 @@ import math
 
 from streamrnn._types import Array
 from streamrnn.kernels.memory import cube, matrix, tesseract, vector
-from streamrnn.kernels.ud import ud_gain
 from streamrnn.tasks import _layout as at
-from streamrnn.tasks._forecasting import (
-    all_within,
-    blame,
-    describe,
-    inputs,
-    issue,
-    judge,
-    learn,
-    observe,
-    pace,
-    settle,
-)  # fmt: skip
-from streamrnn.tasks._layout import VARIANCE0
+from streamrnn.tasks._forecasting import describe, inputs, issue, judge, observe, pace, settle
+from streamrnn.tasks._improving import all_within
 from streamrnn.tasks._rows import HEAD
 from streamrnn.tasks._scoring import WARM, alarm, surprise
 
-CAP = 10.0 * VARIANCE0  # of a covariance entry
 LARGEST_STATE = 1e3
-LARGEST_GRADIENT = 1e15
 
 CLOCK, SEEN, STALE, VALID = at.CLOCK, at.SEEN, at.STALE, at.VALID
 KNOWN, START, SCORED, GAP, YOUNG = at.KNOWN, at.START, at.SCORED, at.GAP, at.YOUNG
@@ -39,26 +25,16 @@ HYPER, PACE, RATES, FIRST, LAST, MOMENTS = at.HYPER, at.PACE, at.RATES, at.FIRST
 CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX = at.CHANGE, at.SHORT, at.LAGS, at.BASE, at.SCALE, at.MODEL, at.MIX
 WIDTH, REGRET, ERROR, MIXERROR, SIGMA = at.WIDTH, at.REGRET, at.ERROR, at.MIXERROR, at.SIGMA
 QUANTILE, JUDGED, STATISTICS, RESIDUAL, STAGES = at.QUANTILE, at.JUDGED, at.STATISTICS, at.RESIDUAL, at.STAGES
-LONG, TAILS, SURPRISE, FEATURES, GAIN = at.LONG, at.TAILS, at.SURPRISE, at.FEATURES, at.GAIN
-COVARIANCE, VARIANCE, WEIGHTS, OWN = at.COVARIANCE, at.VARIANCE, at.WEIGHTS, at.OWN
-ROWS, TIME, GUARDED, SINCE = at.ROWS, at.TIME, at.GUARDED, at.SINCE
-RATE, MISS, HALF_LIFE, THRESHOLD, SCORING, PEAK, KEEP = (
-    at.RATE, at.MISS, at.HALF_LIFE, at.THRESHOLD, at.SCORING, at.PEAK, at.KEEP,
-)  # fmt: skip
+LONG, TAILS, SURPRISE, FEATURES, WEIGHTS, OWN = at.LONG, at.TAILS, at.SURPRISE, at.FEATURES, at.WEIGHTS, at.OWN
+ROWS, TIME, GUARDED, SINCE, PEAK, KEEP, DT = at.ROWS, at.TIME, at.GUARDED, at.SINCE, at.PEAK, at.KEEP, at.DT
+MISS, HALF_LIFE, THRESHOLD, SCORING = at.MISS, at.HALF_LIFE, at.THRESHOLD, at.SCORING
+CLIP_ERROR, SECONDS = at.CLIP_ERROR, at.SECONDS
+LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP = at.LEARNER, at.UPDATE, at.READOUT, at.PROBE, at.TAPS, at.TOP
+FORGET_FROM, FORGET_TO = at.FORGET_FROM, at.FORGET_TO
 
 
 def open_carry(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, ...]:
     """Stand-in for the learner's views."""
-    raise TypeError("unbound")
-
-
-def forward(theta: Array, x: Array, s: Array, s1: Array, structure: Array, carry: tuple[Array, ...]) -> None:
-    """Stand-in for the learner's step."""
-    raise TypeError("unbound")
-
-
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> None:
-    """Stand-in for the learner's gradient."""
     raise TypeError("unbound")
 
 
@@ -67,8 +43,43 @@ def open_memory(ints: Array, real: Array, table: Array, first: int) -> tuple[Arr
     raise TypeError("unbound")
 
 
-def apply(rate: float, grad: Array, memory: tuple[Array, ...], theta: Array) -> None:
-    """Stand-in for the update's step."""
+def open_readout(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, ...]:
+    """Stand-in for the readout's views."""
+    raise TypeError("unbound")
+
+
+def open_probe(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, ...]:
+    """Stand-in for the views of the gradient audit."""
+    raise TypeError("unbound")
+
+
+def forward(
+    theta: Array, x: Array, dt: float, s: Array, s1: Array, structure: Array, carry: tuple[Array, ...],
+    probe: tuple[Array, ...],
+) -> None:  # fmt: skip
+    """Stand-in for the net's step."""
+    raise TypeError("unbound")
+
+
+def improve(
+    x: Array, rows: int, hyper: Array, valid: Array, base: Array, scale: Array, features: Array, weights: Array,
+    feedback: Array, error: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...],
+    probe: tuple[Array, ...], grad: Array, theta: Array,
+) -> bool:  # fmt: skip
+    """Stand-in for a template of `_improving`."""
+    raise TypeError("unbound")
+
+
+def learn(
+    x: Array, rows: int, error_clip: float, rates: Array, valid: Array, base: Array, scale: Array, features: Array,
+    memory: tuple[Array, ...], weights: Array, error: Array, judged: Array,
+) -> None:  # fmt: skip
+    """Stand-in for `_forecasting.learn`, bound to a readout."""
+    raise TypeError("unbound")
+
+
+def prepare(slot: int, f: Array, keep: float, memory: tuple[Array, ...]) -> None:
+    """Stand-in for the readout's `prepare`."""
     raise TypeError("unbound")
 
 
@@ -78,7 +89,8 @@ def watch(
     """Run rows through a model.
 
     ints wide real  sections of the arena      table  (fields, 5) its layout
-    places  (5,)    first field of the learner and of the update; the learner's part of `real`, from and to; lags in use
+    places  (8,)    see tasks._layout: first fields of the parts, lags in use, row of s with the output, and
+                    what of `real` is the learner's
     time    (N,)    nanoseconds, strictly increasing and after the last row's
     values  (N, C)  NaN is missing
     out     (N, 7 + 4 C + 3 H C)  see tasks._rows
@@ -97,19 +109,22 @@ def watch(
     known, scored = vector(wide, table, KNOWN), vector(wide, table, SCORED)
     residual, stages = vector(wide, table, RESIDUAL), cube(wide, table, STAGES)
     long, tails = cube(wide, table, LONG), cube(wide, table, TAILS)
-    features, gain, weights = matrix(real, table, FEATURES), matrix(real, table, GAIN), cube(real, table, WEIGHTS)
-    U, d = matrix(real, table, COVARIANCE), vector(real, table, VARIANCE)
+    features, weights = matrix(real, table, FEATURES), cube(real, table, WEIGHTS)
     theta, s, s1 = matrix(real, table, OWN + 1), matrix(real, table, OWN + 2), matrix(real, table, OWN + 3)
     x_net, e, grad = vector(real, table, OWN + 4), vector(real, table, OWN + 5), matrix(real, table, OWN + 6)
-    carry = open_carry(ints, real, table, places[0])
-    memory = open_memory(ints, real, table, places[1])
+    feedback = matrix(real, table, OWN + 7)
+    carry = open_carry(ints, real, table, places[LEARNER])
+    memory = open_memory(ints, real, table, places[UPDATE])
+    readout = open_readout(ints, real, table, places[READOUT])
+    probe = open_probe(ints, real, table, places[PROBE])
+    output = s.reshape(s.size)[places[TOP] * s.shape[1] : places[TOP] * s.shape[1] + e.shape[0]]
     ring, horizon, channels = mix.shape
-    taps = places[4]
+    taps = places[TAPS]
     ahead = HEAD + 4 * channels
     for i in range(time.shape[0]):
         x, row = values[i], out[i]
         rows = clock[ROWS]
-        pace((time[i] - clock[TIME]) * 1e-9, rows, hyper[HALF_LIFE], pacing, rates)
+        pace((time[i] - clock[TIME]) * 1e-9, rows, hyper[HALF_LIFE], hyper[SECONDS] != 0.0, pacing, rates)
         before = (rows - 1) % ring
         for c in range(channels):
             half = width[before, 0, c]
@@ -151,14 +166,13 @@ def watch(
                 row[3] = pacing[PEAK] / (pacing[PEAK] + pacing[BAR])
                 row[5] = (time[i] - clock[SINCE]) * 1e-9
 
-        if blame(x, rows, valid, base, scale, features, weights, error, e):
-            credit(e, carry, grad)
-            if all_within(grad, LARGEST_GRADIENT):
-                apply(hyper[RATE], grad, memory, theta)
-            else:  # the influence has grown out of bounds: forget it and begin anew
-                clock[GUARDED] += 1
-                real[places[2] : places[3]] = 0.0
-        learn(x, rows, rates, valid, base, scale, features, gain, weights, error, judged)
+        if not improve(
+            x, rows, hyper, valid, base, scale, features, weights, feedback, error, e, carry, memory, probe, grad,
+            theta,
+        ):  # the influence has grown out of bounds: forget it and begin anew
+            clock[GUARDED] += 1
+            real[places[FORGET_FROM] : places[FORGET_TO]] = 0.0
+        learn(x, rows, hyper[CLIP_ERROR], rates, valid, base, scale, features, readout, weights, error, judged)
         observe(x, rows, rates, seen, stale, first, start, known, last, moments, change, short, lags, mix, statistics)
         for c in range(channels):
             if seen[c] == YOUNG and stale[c] == 0 and settle(start, c, first, moments, change, short, lags) and scores:
@@ -166,16 +180,17 @@ def watch(
                 long[c] = 0.0
 
         inputs(rows, last, moments, change, lags, x_net)
-        forward(theta, x_net, s, s1, structure, carry)
+        forward(theta, x_net, pacing[DT], s, s1, structure, carry, probe)
         if not all_within(s, LARGEST_STATE):  # a cell without bounds ran away
             clock[GUARDED] += 1
             s[:] = 0.0
-            real[places[2] : places[3]] = 0.0
+            real[places[FORGET_FROM] : places[FORGET_TO]] = 0.0
         now = rows % ring
         if describe(
-            rows, seen, stale, last, moments, change, short, lags, taps, s[0], x_net, base, scale, valid, features[now]
-        ):
-            ud_gain(features[now], rates[KEEP], CAP, U, d, gain[now])
+            rows, seen, stale, last, moments, change, short, lags, taps, output, x_net, base, scale, valid,
+            features[now],
+        ):  # fmt: skip
+            prepare(now, features[now], rates[KEEP], readout)
         issue(
             rows, 2 * taps, seen, base, scale, features, weights, regret, sigma, quantile, model, mix, width,
             row[ahead : ahead + horizon * channels],

@@ -11,19 +11,18 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from streamrnn import cells, learners, readouts, updates
 from streamrnn._bind import bind
 from streamrnn._types import Array, Floats, Ints
-from streamrnn.cells import Cell
 from streamrnn.errors import InputError, ModelError, StateError
-from streamrnn.learners import Carry
-from streamrnn.model import NET_FIELDS, Model
-from streamrnn.readouts import RLS
+from streamrnn.learners import audit
+from streamrnn.model import Model
+from streamrnn.readouts import Readout
 from streamrnn.state import Arena, Layout, StoredState, read_bytes
-from streamrnn.tasks import _layout
+from streamrnn.tasks import _forecasting, _improving, _layout
 from streamrnn.tasks._rows import Rows, columns, slots, split
 from streamrnn.tasks._watch import watch
 from streamrnn.tasks.recipe import Recipe
-from streamrnn.updates import Update
 
 Sample: TypeAlias = float | Sequence[float | None] | Mapping[str, float] | npt.NDArray[Any]
 """One row: a number, one number a channel, or channel name → number. NaN, None or a missing name is a missing value."""
@@ -69,10 +68,11 @@ class Forecaster:
         c = len(names)
         self._taps = _layout.lags_for(c, r.lags)
         self.model = _model(r, c)
-        self.arena = Arena(_plan(self.model, r, c, self.scoring))
+        self.readout = readouts.get(r.readout, r.readout_options)
+        self.arena = Arena(_plan(self.model, self.readout, r, c, self.scoring))
         self._width = columns(c, r.horizon)
         self._places = self._find_places()
-        self._watch = _compiled(self.model)
+        self._watch = _compiled(self.model, self.readout)
         self._start()
 
     def __repr__(self) -> str:
@@ -187,6 +187,12 @@ class Forecaster:
         return int(self.arena["clock"][_layout.GUARDED])
 
     @property
+    def gradient_cosine(self) -> float:
+        """The audit's estimate of the cosine between the learner's gradient and the exact one, over the last few
+        thousand rows; NaN before there is one, and where the recipe has no audit."""
+        return audit.cosine(self.arena["audit.sums"])
+
+    @property
     def statistics(self) -> dict[str, Floats]:
         """Running sums since the start, a channel each: live views, not copies.
 
@@ -226,22 +232,30 @@ class Forecaster:
     # ------------------------------------------------------------ inside
 
     def _find_places(self) -> Ints:
-        layout = self.arena.layout
-        names = [f.name for f in layout.fields]
-        learner = _layout.OWN + len(NET_FIELDS)
-        update = len(names) - len(self.model.update.fields(self.model.n, self.model.q))
-        own = [row for row, f in zip(layout.table, layout.fields, strict=True)
-               if f.name.startswith("learner.") and f.section == "real"]  # fmt: skip
-        end = own[-1][0] + math.prod(own[-1][1:])
-        return np.array([learner, update, own[0][0], end, self._taps], np.int64)
+        layout, net = self.arena.layout, self.model
+        row = {field.name: number for number, field in enumerate(layout.fields)}
+        places = np.zeros(8, np.int64)
+        parts = {
+            _layout.LEARNER: net.fields["learner"], _layout.UPDATE: net.fields["update"],
+            _layout.PROBE: net.fields["audit"],
+        }  # fmt: skip
+        for place, fields in parts.items():
+            places[place] = row[fields[0].name]
+        places[_layout.READOUT] = next(i for name, i in row.items() if name.startswith("readout."))
+        places[_layout.TAPS], places[_layout.TOP] = self._taps, (net.layers - 1) * net.k
+        own = [layout.table[row[f.name]] for f in net.fields["learner"] if f.section == "real"]
+        places[_layout.FORGET_FROM], places[_layout.FORGET_TO] = own[0][0], own[-1][0] + math.prod(own[-1][1:])
+        return places
 
     def _start(self) -> None:
         r, a = self.recipe, self.arena
-        self.model.start(a, (r.seed,))
+        self.model.start(a, r.seed)
         hyper = a["hyper"]
         hyper[_layout.RATE], hyper[_layout.MISS], hyper[_layout.HALF_LIFE] = r.learning_rate, 1.0 - r.level, r.half_life
         hyper[_layout.THRESHOLD], hyper[_layout.HOLD], hyper[_layout.SCORING] = r.threshold, r.hold, self.scoring
-        a["variance"][:] = _layout.prior(len(self.channels), r.units, self._taps)
+        hyper[_layout.CLIP_ERROR] = r.clip_error or math.inf
+        hyper[_layout.CLIP_GRADIENT], hyper[_layout.SECONDS] = r.clip_gradient, self.model.cell.seconds
+        self.readout.start(a, _layout.prior(len(self.channels), self.model.seen, self._taps))
         a["error"][:] = 1.0
         a["regret"][:, :, 0] = 1.0  # in the beginning there is persistence
         # a Gaussian's half-width in mean absolute errors, until the stream has said what its own is
@@ -281,13 +295,20 @@ def _checked(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
 
 def _model(recipe: Recipe, channels: int) -> Model:
     r = recipe
-    return Model.named(r.cell, r.learner, r.update, r.units, 2 * channels, r.window)
+    update = updates.get(r.update, r.update_options)
+    if r.clip_gradient and update.follows != "gradient":
+        raise ModelError(f"the update {update.name} does not follow a gradient that could be clipped",
+                         got=f"clip_gradient = {r.clip_gradient:g}", expected="clip_gradient = 0")  # fmt: skip
+    return Model(cells.get(r.cell, r.cell_options), learners.get(r.learner, r.learner_options), update, r.units,
+                 2 * channels, r.layers, channels, r.audit)  # fmt: skip
 
 
-def _plan(model: Model, recipe: Recipe, channels: int, scoring: bool) -> Layout:
+def _plan(model: Model, readout: Readout, recipe: Recipe, channels: int, scoring: bool) -> Layout:
     taps = _layout.lags_for(channels, recipe.lags)
-    own = _layout.own_fields(channels, recipe.units, taps, recipe.horizon, scoring)
-    return Layout(own + model.fields(), recipe.dtype)
+    own = _layout.own_fields(channels, model.seen, taps, recipe.horizon, scoring)
+    features = next(field.shape[1] for field in own if field.name == "features")
+    said = readout.fields(features, recipe.horizon, channels, recipe.horizon + 1)
+    return Layout([*own, *(field for part in model.fields.values() for field in part), *said], recipe.dtype)
 
 
 class _Owner(msgspec.Struct, forbid_unknown_fields=True):
@@ -303,11 +324,12 @@ def _described(stored: StoredState, kind: type[Forecaster]) -> tuple[list[str], 
     try:
         owner = msgspec.convert(stored.owner, _Owner)
         model = _model(owner.recipe, max(len(owner.channels), 1))
+        readout = readouts.get(owner.recipe.readout, owner.recipe.readout_options)
     except (msgspec.ValidationError, ModelError) as problem:
         raise StateError(f"stored state does not describe a model: {problem}") from None
     if owner.task != kind.__name__:
         raise StateError("stored state is of another kind of model", got=owner.task, expected=kind.__name__)
-    plan = _plan(model, owner.recipe, max(len(owner.channels), 1), kind.scoring)
+    plan = _plan(model, readout, owner.recipe, max(len(owner.channels), 1), kind.scoring)
     if not owner.channels or plan.nbytes != stored.block.nbytes:
         raise StateError("stored state has another size than its model", got=stored.block.nbytes, expected=plan.nbytes)
     return owner.channels, owner.recipe
@@ -317,13 +339,21 @@ def _shape(value: Any) -> str:
     return f"{type(value).__name__} of shape {np.shape(value)}"
 
 
-_watchers: dict[tuple[Cell, Carry, Update], Any] = {}
+_watchers: dict[tuple[Any, ...], Any] = {}
 
 
-def _compiled(model: Model) -> Any:
-    """The loop for this cell, learner and update; one for all models of the same three."""
-    key = (model.cell, model.representation, model.update)
+def _compiled(model: Model, readout: Readout) -> Any:
+    """The loop for these parts; one for all models whose parts have the same kernels."""
+    parts = model.parts
+    bound = {"credit": parts["credit"], f"apply_{model.update.follows}": parts["apply"]}
+    template = _improving.by_gradient if model.update.follows == "gradient" else _improving.by_innovation
+    openers = {name: parts[name] for name in ("open_carry", "open_memory", "open_probe")}
+    key = (model.forward, readout.correct, *bound.values(), *openers.values())
     if key not in _watchers:
-        owner = f"{model.cell.name}_{model.learner.name}_{model.update.name}_{RLS.name}"
-        _watchers[key] = bind(watch, owner, **model.kernels())
+        owner = f"{model.cell.name}_{model.learner.name}_{model.update.name}_{readout.name}"
+        _watchers[key] = bind(
+            watch, owner, forward=model.forward, improve=bind(template, owner, **bound),
+            learn=bind(_forecasting.learn, readout.name, correct=readout.correct), prepare=readout.prepare,
+            open_readout=readout.open, **openers,
+        )  # fmt: skip
     return _watchers[key]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
 AUTO_HALF_LIFE = 1386.0
 """Typical intervals in the default half-life: 2^(-1/1386) = 0.9995 a sample."""
@@ -19,17 +19,33 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What a model is made of. Defaults are the ones measured in docs/accuracy.md."""
 
     cell: str = "elman"
-    """Recurrent cell: elman, elman_relu, indrnn, gru, lstm."""
-    units: Annotated[int, Meta(ge=1, le=256)] = 8
-    """Recurrent units."""
+    """Recurrent cell; docs/cells.md has the table."""
+    cell_options: dict[str, float] = field(default_factory=dict)
+    """Numbers that this cell lets one choose, by name."""
+    units: Annotated[int, Meta(ge=1, le=4096)] = 8
+    """Recurrent units of a layer."""
+    layers: Annotated[int, Meta(ge=1, le=64)] = 1
+    """Layers of such units, each fed by the one below; the readout sees the top one."""
     learner: str = "rtrl"
-    """How credit flows back in time: rtrl (exact), snap1, immediate, tbptt."""
-    window: Annotated[int, Meta(ge=1, le=4096)] = 32
-    """Steps back that `tbptt` looks; other learners ignore it."""
+    """How credit flows back in time; docs/learners.md has the table."""
+    learner_options: dict[str, float] = field(default_factory=dict)
+    """Numbers that this learner lets one choose, by name."""
     update: str = "rmsprop"
-    """How the cell's weights move: rmsprop, adam, sgd."""
+    """How the cell's weights move; docs/learners.md has the table."""
+    update_options: dict[str, float] = field(default_factory=dict)
+    """Numbers that this update lets one choose, by name."""
+    clip_error: Annotated[float, Meta(ge=0.0)] = 3.0
+    """Mean absolute errors that one error counts as when weights move; 0: as it is."""
+    clip_gradient: Annotated[float, Meta(ge=0.0)] = 0.0
+    """Longest gradient that `update` follows; 0: any."""
+    readout: str = "rls"
+    """How the heads learn what to say of the state: rls, autostep, idbd."""
+    readout_options: dict[str, float] = field(default_factory=dict)
+    """Numbers that this readout lets one choose, by name."""
+    audit: bool = False
+    """Estimate the cosine between the learner's gradient and the exact one, live: `streamrnn_gradient_cosine_ratio`."""
     learning_rate: Annotated[float, Meta(ge=0.0, le=1.0)] = 1e-3
-    """Step size of `update`. The readout is second-order and has none."""
+    """Step size of `update`, where it has one; the readout has its own."""
     lags: Annotated[int, Meta(ge=0, le=128)] = 16
     """Past changes of each channel that reach the readout directly; 128 of all channels together at the most."""
     horizon: Annotated[int, Meta(ge=1, le=1024)] = 1

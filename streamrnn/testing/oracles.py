@@ -30,6 +30,10 @@ def _complex_clip(a: Any, bound: float) -> Any:
     return a if abs(a.real) <= bound else type(a)(np.copysign(bound, a.real))
 
 
+def _complex_expm1(a: Any) -> Any:
+    return np.expm1(a)
+
+
 TWINS: dict[str, Callable[..., Any]] = {
     "tanh": _complex_tanh,
     "sigmoid": lambda a: 0.5 * (1.0 + np.tanh(0.5 * a)),
@@ -37,6 +41,8 @@ TWINS: dict[str, Callable[..., Any]] = {
     "tanh_slope": lambda y: 1.0 - y * y,
     "relu_slope": lambda y: 1.0 if y.real > 0.0 else 0.0,
     "clip": _complex_clip,
+    "power": lambda z, dt: z**dt,
+    "expm1": _complex_expm1,
 }
 """For each scalar kernel the same function of a complex number, analytic where the kernel is."""
 
@@ -70,93 +76,61 @@ def derivative(function: Callable[[Array], Array], at: Floats) -> Floats:
     return np.moveaxis(np.array(columns), 0, -1).reshape(columns[0].shape + at.shape)
 
 
-def step(cell: Cell, theta: Array, x: Array, s: Array) -> Array:
+def step(cell: Cell, theta: Array, x: Array, s: Array, dt: float = 1.0) -> Array:
     """The next state by the cell's twin: complex in, complex out."""
     s1 = np.zeros_like(s, dtype=complex)
-    complex_twin(cell.advance)(theta.astype(complex), x.astype(complex), s.astype(complex), s1)
+    complex_twin(cell.advance)(theta.astype(complex), x.astype(complex), dt, s.astype(complex), s1)
     return s1
 
 
-def _step_of_theta(cell: Cell, x: Array, s: Array, theta: Array) -> Array:
-    return step(cell, theta, x, s)
+def trajectory_gradient(
+    cell: Cell, theta: Floats, xs: Floats, es: Floats, dts: Floats, layers: int = 1
+) -> Floats:
+    """∂(Σ_t e_t · output_t)/∂theta through all of time, by the complex step.
 
-
-def trajectory_gradient(cell: Cell, theta: Floats, xs: Floats, es: Floats) -> Floats:
-    """∂(Σ_t e_t · s_t[0])/∂theta through all of time, by the complex step.
-
-    xs (T, m) inputs, es (T, n) weights of the output in the loss; the state starts from 0.
+    xs (T, m) inputs, es (T, seen n) weights of the output in the loss, dts (T,) lengths of the steps; the state starts
+    from 0. With several layers theta (layers n, q) holds those of the lowest first, rows padded at the end.
     """
     twin = complex_twin(cell.advance)
-    k, n = cell.states, theta.shape[0]
+    n, m, outputs = theta.shape[0] // layers, xs.shape[1], cell.seen * (theta.shape[0] // layers)
 
     def loss(parameters: Array) -> Array:
-        s, s1, total = np.zeros((k, n), complex), np.zeros((k, n), complex), 0.0j
-        for x, e in zip(xs, es, strict=True):
-            twin(parameters, x.astype(complex), s, s1)
-            s, s1 = s1, s
-            total += e @ s[0]
+        states = [np.zeros((cell.states(m if at == 0 else outputs), n), complex) for at in range(layers)]
+        total = 0.0j
+        for x, e, dt in zip(xs, es, dts, strict=True):
+            z = x.astype(complex)
+            for at in range(layers):
+                s1 = np.zeros_like(states[at])
+                twin(parameters[at * n : (at + 1) * n], z, dt, states[at], s1)
+                states[at] = s1
+                z = s1[: cell.seen].reshape(-1)
+            total += e @ z
         return np.array(total)
 
     return derivative(loss, theta)
 
 
-def backpropagation(cell: Cell, theta: Floats, xs: Floats, es: Floats) -> Floats:
+def backpropagation(cell: Cell, theta: Floats, xs: Floats, es: Floats, dts: Floats) -> Floats:
     """The same gradient by full backpropagation through time: Jacobians of each step, then the adjoint backwards."""
-    k, n = cell.states, theta.shape[0]
+    k, n = cell.states(xs.shape[1]), theta.shape[0]
     s = np.zeros((k, n))
     jacobians, directs = [], []
-    for x in xs:
+    for x, dt in zip(xs, dts, strict=True):
         before = s
-        s = step(cell, theta, x, before).real
-        jacobians.append(derivative(partial(step, cell, theta, x), before).reshape(k * n, k * n))
-        directs.append(derivative(partial(_step_of_theta, cell, x, before), theta).reshape(k * n, *theta.shape))
+        s = step(cell, theta, x, before, dt).real
+        jacobians.append(derivative(partial(step, cell, theta, x, dt=dt), before).reshape(k * n, k * n))
+        of_theta = partial(_step_of_theta, cell, x, before, dt)
+        directs.append(derivative(of_theta, theta).reshape(k * n, *theta.shape))
     delta, grad = np.zeros(k * n), np.zeros_like(theta)
     for J, D, e in zip(reversed(jacobians), reversed(directs), es[::-1], strict=True):
-        delta[:n] += e
+        delta[: len(e)] += e
         grad += np.tensordot(delta, D, 1)
         delta = J.T @ delta
     return grad
 
 
-def sigmoid(a: Array) -> Array:
-    """1 / (1 + e^-a)."""
-    return 1.0 / (1.0 + np.exp(-a))
-
-
-def elman(theta: Array, x: Array, s: Array) -> Array:
-    n, m = s.shape[1], len(x)
-    return np.tanh(theta[:, :n] @ s[0] + theta[:, n : n + m] @ x + theta[:, -1])[None]
-
-
-def elman_relu(theta: Array, x: Array, s: Array) -> Array:
-    n, m = s.shape[1], len(x)
-    return np.maximum(theta[:, :n] @ s[0] + theta[:, n : n + m] @ x + theta[:, -1], 0.0)[None]
-
-
-def indrnn(theta: Array, x: Array, s: Array) -> Array:
-    return np.tanh(theta[:, 0] * s[0] + theta[:, 1:-1] @ x + theta[:, -1])[None]
-
-
-def gru(theta: Array, x: Array, s: Array) -> Array:
-    n, w = s.shape[1], s.shape[1] + len(x) + 1
-    hx1, x1 = np.concatenate([s[0], x, [1.0]]), np.concatenate([x, [1.0]])
-    r, z = sigmoid(theta[:, :w] @ hx1), sigmoid(theta[:, w : 2 * w] @ hx1)
-    candidate = theta[:, 2 * w : 2 * w + n] @ s[0] + theta[:, 3 * w]
-    c = np.tanh(r * candidate + theta[:, 2 * w + n : 3 * w] @ x1)
-    return ((1.0 - z) * c + z * s[0])[None]
-
-
-def lstm(theta: Array, x: Array, s: Array) -> Array:
-    n, w = s.shape[1], s.shape[1] + len(x) + 1
-    i, f, g, o = (theta.reshape(n, 4, w) @ np.concatenate([s[0], x, [1.0]])).T
-    c = sigmoid(f) * s[1] + sigmoid(i) * np.tanh(g)
-    return np.array([sigmoid(o) * np.tanh(c), c])
-
-
-STEPS: dict[str, Callable[[Array, Array, Array], Array]] = {
-    "elman": elman, "elman_relu": elman_relu, "indrnn": indrnn, "gru": gru, "lstm": lstm,
-}  # fmt: skip
-"""Each of our cells written a second time, in matrix form: (theta, x, s) → s1."""
+def _step_of_theta(cell: Cell, x: Array, s: Array, dt: float, theta: Array) -> Array:
+    return step(cell, theta, x, s, dt)
 
 
 def ridge(features: Floats, targets: Floats, penalty: float) -> Floats:

@@ -17,12 +17,12 @@ BETA1, BETA2 = 0.9, 0.999
 EPSILON = 1e-8
 
 
-def fields(n: int, q: int) -> list[Field]:
-    return [
+def fields(n: int, q: int, outputs: int) -> tuple[Field, ...]:
+    return (
         Field("update.steps", "ints", (1,)),
         Field("update.momentum", "real", (n, q)),
         Field("update.v", "real", (n, q)),
-    ]
+    )
 
 
 @kernel

@@ -18,8 +18,8 @@ BETA = 0.999
 EPSILON = 1e-8
 
 
-def fields(n: int, q: int) -> list[Field]:
-    return [Field("update.steps", "ints", (1,)), Field("update.v", "real", (n, q))]
+def fields(n: int, q: int, outputs: int) -> tuple[Field, ...]:
+    return Field("update.steps", "ints", (1,)), Field("update.v", "real", (n, q))
 
 
 @kernel

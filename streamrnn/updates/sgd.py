@@ -9,8 +9,8 @@ from streamrnn.state import Field
 from streamrnn.updates._contract import Update
 
 
-def fields(n: int, q: int) -> list[Field]:
-    return [Field("update.steps", "ints", (1,))]
+def fields(n: int, q: int, outputs: int) -> tuple[Field, ...]:
+    return (Field("update.steps", "ints", (1,)),)
 
 
 @kernel

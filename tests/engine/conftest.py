@@ -93,7 +93,7 @@ def batch() -> Callable[..., Batch]:
 def engine(clock: ManualClock, kept: Kept) -> Callable[..., Engine]:
     """Makes an engine over the given answers of its source, with the sink `kept` and the standing clock."""
 
-    def make(*answers: Any, **options: Any) -> Engine:
-        return Engine(Given(*answers), {"kept": kept}, Recipe(), clock=clock, **options)
+    def make(*answers: Any, recipe: Recipe | None = None, **options: Any) -> Engine:
+        return Engine(Given(*answers), {"kept": kept}, recipe or Recipe(), clock=clock, **options)
 
     return make

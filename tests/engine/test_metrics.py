@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from streamrnn.engine.metrics import EngineCollector, Exposure
 from streamrnn.engine.ports import Reject
 from streamrnn.errors import Reason
+from streamrnn.tasks.recipe import Recipe
 
 TABLE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -24,15 +25,19 @@ def registry(engine, **exposure):
     return made
 
 
-@pytest.fixture
-def busy(engine, batch):
-    """An engine that has seen some of everything."""
+@pytest.fixture(params=[False], ids=["plain"])
+def busy(request, engine, batch):
+    """An engine that has seen some of everything; with the gradient audit where asked for."""
     t = np.arange(300)
     x = np.sin(t / 5) + 0.01 * np.random.default_rng(0).standard_normal(300)
     x[250:] += 40.0
     x[100] = np.nan
     rest = [batch("pump-2", [1, 1], [1.0, 1.0]), batch("pump-1", [400], [2.0], 9), Reject(Reason.MALFORMED)]
-    return engine([batch("pump-1", t, x, 0)], rest, [batch("other", t, x)])
+    recipe = Recipe(audit=request.param)
+    return engine([batch("pump-1", t, x, 0)], rest, [batch("other", t, x)], recipe=recipe)
+
+
+audited = pytest.mark.parametrize("busy", [True], indirect=True, ids=["audited"])
 
 
 def values(made):
@@ -60,6 +65,18 @@ def test_numbers_are_those_of_the_engine(busy):
     assert found["streamrnn_absolute_error_total", "c0", "pump-1"] > 0.0
     assert 0.0 < found["streamrnn_coverage_ratio", "c0", "pump-1"] <= 1.0
     assert math.isnan(found["streamrnn_expected", "c0", "pump-2"])
+
+
+@audited
+def test_the_gradient_audit_is_a_metric(busy):
+    found = values(registry(busy, streams=("pump-*",)))
+    assert found["streamrnn_gradient_cosine_ratio",] == pytest.approx(1.0)  # the default learner is exact
+    assert found["streamrnn_stream_gradient_cosine_ratio", "pump-1"] == pytest.approx(1.0)
+    assert math.isnan(found["streamrnn_stream_gradient_cosine_ratio", "pump-2"])
+
+
+def test_without_the_audit_there_is_no_such_metric(busy):
+    assert not [key for key in values(registry(busy, streams=("*",))) if "cosine" in key[0]]
 
 
 def test_every_reason_is_there_from_the_start(engine):
@@ -95,6 +112,7 @@ def documented():
     return {row[0].strip("`"): (row[1], {label.strip("` ") for label in row[2].split(",")} - {""}) for row in rows}
 
 
+@audited
 def test_the_table_in_the_docs_holds_every_metric_and_no_other(busy):
     exposed = {}
     for family in text_string_to_metric_families(generate_latest(registry(busy, streams=("*",))).decode()):

@@ -1,0 +1,112 @@
+"""Products with J that use its structure: a block of zeros costs nothing, a diagonal one n, a uniform one n, a dense
+one n². What linearize leaves unwritten (zero blocks, off the diagonals, all but the first column of a uniform block) is
+never read. `learners` share these; J is (k n, k n), structure (k, k)."""
+
+from __future__ import annotations
+
+from streamrnn._bind import kernel
+from streamrnn._types import Array
+from streamrnn.cells import DENSE, DIAGONAL, UNIFORM
+from streamrnn.kernels.memory import cube, matrix
+
+
+@kernel
+def at(structure: Array, J: Array, n: int, r: int, c: int) -> float:
+    """J[r, c], whether or not it was written."""
+    block = structure[r // n, c // n]
+    if block == DENSE or (block == DIAGONAL and r % n == c % n):
+        return J[r, c]
+    if block == UNIFORM:
+        return J[r, c // n * n]
+    return 0.0
+
+
+@kernel
+def times(structure: Array, J: Array, v: Array, out: Array) -> None:
+    """out = J v; v and out (k n,)."""
+    k = structure.shape[0]
+    n = v.shape[0] // k
+    for r in range(k * n):
+        total = 0.0
+        for b in range(k):
+            block, o = structure[r // n, b], b * n
+            if block == DIAGONAL:
+                total += J[r, o + r % n] * v[o + r % n]
+            elif block == DENSE:
+                for j in range(n):
+                    total += J[r, o + j] * v[o + j]
+            elif block == UNIFORM:
+                part = 0.0
+                for j in range(n):
+                    part += v[o + j]
+                total += J[r, o] * part
+        out[r] = total
+
+
+@kernel
+def back(structure: Array, J: Array, v: Array, out: Array) -> None:
+    """out = Jᵀ v; v and out (k n,)."""
+    k = structure.shape[0]
+    n = v.shape[0] // k
+    for c in range(k * n):
+        out[c] = 0.0
+    for r in range(k * n):
+        g = v[r]
+        for b in range(k):
+            block, o = structure[r // n, b], b * n
+            if block == DIAGONAL:
+                out[o + r % n] += J[r, o + r % n] * g
+            elif block == DENSE:
+                for j in range(n):
+                    out[o + j] += J[r, o + j] * g
+            elif block == UNIFORM:
+                for j in range(n):
+                    out[o + j] += J[r, o] * g
+
+
+@kernel
+def spread(structure: Array, J: Array, P: Array, P1: Array) -> None:
+    """P1 = J P, block by block, P and P1 (k n, w): four rows of P at a time, so that a row of P1 is read and written
+    n/4 times."""
+    k, width = structure.shape[0], P.shape[1]
+    n = P.shape[0] // k
+    for r in range(k * n):
+        for c in range(width):
+            P1[r, c] = 0.0
+        for b in range(k):
+            block, o = structure[r // n, b], b * n
+            if block == DIAGONAL:
+                a0 = J[r, o + r % n]
+                for c in range(width):
+                    P1[r, c] += a0 * P[o + r % n, c]
+            elif block == DENSE:
+                j = 0
+                while j + 4 <= n:
+                    a0, a1, a2, a3 = J[r, o + j], J[r, o + j + 1], J[r, o + j + 2], J[r, o + j + 3]
+                    for c in range(width):
+                        P1[r, c] += (a0 * P[o + j, c] + a1 * P[o + j + 1, c]) + (
+                            a2 * P[o + j + 2, c] + a3 * P[o + j + 3, c]
+                        )
+                    j += 4
+                while j < n:
+                    a0 = J[r, o + j]
+                    for c in range(width):
+                        P1[r, c] += a0 * P[o + j, c]
+                    j += 1
+            elif block == UNIFORM:
+                a0 = J[r, o]
+                for j in range(n):
+                    for c in range(width):
+                        P1[r, c] += a0 * P[o + j, c]
+
+
+@kernel
+def first_two(carry: tuple[Array, ...]) -> tuple[Array, Array]:
+    """J and D of a carry that begins with them."""
+    return carry[0], carry[1]
+
+
+@kernel
+def open_two(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Array]:
+    """Views of J (k n, k n) and D (k, n, q)."""
+    return matrix(real, table, first), cube(real, table, first + 1)

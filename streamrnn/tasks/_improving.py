@@ -1,0 +1,138 @@
+"""How the cell's weights move when a row has come: templates over the learner's `credit` and the update's `apply`.
+
+    by_gradient     once for the mean squared error of all channels
+    by_innovation   once for each channel, with its own error and the slope of its own forecast
+"""
+
+from __future__ import annotations
+
+import math
+
+from streamrnn._bind import kernel
+from streamrnn._types import Array
+from streamrnn.kernels.normalise import BOUND
+from streamrnn.kernels.scalar import clip
+from streamrnn.learners.audit import compare
+from streamrnn.tasks._forecasting import head_error, usable
+from streamrnn.tasks._layout import CLIP_ERROR, CLIP_GRADIENT, RATE
+
+LARGEST_GRADIENT = 1e15
+
+
+def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+    """Stand-in for the learner's gradient."""
+    raise TypeError("unbound")
+
+
+def apply_gradient(rate: float, grad: Array, memory: tuple[Array, ...], theta: Array) -> None:
+    """Stand-in for the step of an update that follows the gradient."""
+    raise TypeError("unbound")
+
+
+def apply_innovation(
+    rate: float, output: int, error: float, H: Array, memory: tuple[Array, ...], theta: Array
+) -> None:
+    """Stand-in for the step of an update that follows the innovation."""
+    raise TypeError("unbound")
+
+
+@kernel
+def all_within(a: Array, bound: float) -> bool:
+    """Every entry of a (2-D) is finite and within ±bound."""
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            if not abs(a[i, j]) <= bound:
+                return False
+    return True
+
+
+@kernel
+def shorten(grad: Array, bound: float) -> None:
+    """grad ← grad min(1, bound / ‖grad‖)."""
+    total = 0.0
+    for i in range(grad.shape[0]):
+        for p in range(grad.shape[1]):
+            total += grad[i, p] * grad[i, p]
+    size = math.sqrt(total)
+    if size > bound:
+        for i in range(grad.shape[0]):
+            for p in range(grad.shape[1]):
+                grad[i, p] *= bound / size
+
+
+@kernel
+def head_miss(
+    x: Array, c: int, r: int, error_clip: float, base: Array, scale: Array, features: Array, weights: Array,
+    error: Array,
+) -> float:  # fmt: skip
+    """Clipped error, target - forecast, of the one-step head of channel c."""
+    target = clip((x[c] - base[r, c]) / scale[r, c], BOUND)
+    return clip(head_error(target, features[r], weights[0, c]), error_clip * error[0, c])
+
+
+@kernel
+def towards(c: int, weights: Array, feedback: Array, size: float, e: Array) -> None:
+    """e += size times the way back from the error of channel c to the state: the readout's weights, or fixed ones."""
+    if feedback.shape[0] > 0:
+        for i in range(e.shape[0]):
+            e[i] += size * feedback[c, i]
+    else:
+        for i in range(e.shape[0]):
+            e[i] += size * weights[0, c, i]
+
+
+def by_gradient(
+    x: Array, rows: int, hyper: Array, valid: Array, base: Array, scale: Array, features: Array, weights: Array,
+    feedback: Array, error: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...],
+    probe: tuple[Array, ...], grad: Array, theta: Array,
+) -> bool:  # fmt: skip
+    """Follow ∂(half the mean squared one-step error)/∂theta; False where it has run away."""
+    ring, channels = valid.shape
+    some = False
+    for i in range(e.shape[0]):
+        e[i] = 0.0
+    if rows == 0:
+        return True
+    r = (rows - 1) % ring
+    for c in range(channels):
+        if valid[r, c] != 0 and usable(x[c]):
+            miss = head_miss(x, c, r, hyper[CLIP_ERROR], base, scale, features, weights, error)
+            towards(c, weights, feedback, -miss / channels, e)
+            some = True
+    if not some or not credit(e, carry, grad):
+        return True
+    if not all_within(grad, LARGEST_GRADIENT):
+        return False
+    if probe[1].shape[1] > 0:
+        compare(e, grad, probe)
+    if hyper[CLIP_GRADIENT] > 0.0:
+        shorten(grad, hyper[CLIP_GRADIENT])
+    apply_gradient(hyper[RATE], grad, memory, theta)
+    return True
+
+
+def by_innovation(
+    x: Array, rows: int, hyper: Array, valid: Array, base: Array, scale: Array, features: Array, weights: Array,
+    feedback: Array, error: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...],
+    probe: tuple[Array, ...], grad: Array, theta: Array,
+) -> bool:  # fmt: skip
+    """One channel after another: its error, and the slope of its one-step forecast; False where that has run away."""
+    ring, channels = valid.shape
+    if rows == 0:
+        return True
+    r = (rows - 1) % ring
+    for c in range(channels):
+        if valid[r, c] == 0 or not usable(x[c]):
+            continue
+        miss = head_miss(x, c, r, hyper[CLIP_ERROR], base, scale, features, weights, error)
+        for i in range(e.shape[0]):
+            e[i] = 0.0
+        towards(c, weights, feedback, 1.0, e)
+        if not credit(e, carry, grad):
+            continue
+        if not all_within(grad, LARGEST_GRADIENT):
+            return False
+        if probe[1].shape[1] > 0:
+            compare(e, grad, probe)
+        apply_innovation(hyper[RATE], c, miss, grad, memory, theta)
+    return True
