@@ -1,6 +1,6 @@
 """A pole balanced from reward alone, by a net that sees no velocities and so has to remember.
 
-    python examples/cartpole.py [--persistent] [--memoryless] [--cell gru] [--seed 0] [--generations N]
+    python examples/cartpole.py [--persistent] [--memoryless] [--cell elman] [--seed 0] [--generations N]
 
 The net sees where the cart stands and how the pole leans, pushes left or right, and is told nothing but how long the
 pole stood. Ends with the held-out result: in how many of 100 fresh starts it balances for 500 steps; exit code 0 from
@@ -45,7 +45,7 @@ EPISODES, RATE = 4, 0.05
 """Episodes in which each candidate is tried, the same for all of a generation, and step of Adam."""
 SEGMENT, RATE_PERSISTENT = 50, 0.01
 """Steps of a segment, a divisor of LIMIT, and step of Adam with --persistent."""
-CHECK_EVERY, CHECKED = 5, 50
+CHECK_EVERY, CHECKED = 5, 100
 """Generations between checks, and starts of a check; the search ends where all are balanced."""
 HELD_OUT, ENOUGH = 100, 95
 TRAINING, CHECKING, FRESH = 1 << 40, 1 << 41, 1 << 42
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="A pole balanced from reward alone.")
     parser.add_argument("--persistent", action="store_true", help="learn from segments of episodes")
     parser.add_argument("--memoryless", action="store_true", help="forget the state before each step")
-    parser.add_argument("--cell", default="elman", help="a cell of streamrnn.cells")
+    parser.add_argument("--cell", default="gru", help="a cell of streamrnn.cells")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--generations", type=int, default=300, help="at the most")
     choice = parser.parse_args(arguments)

@@ -195,7 +195,9 @@ class _ContentCache(caching.FunctionCache):
 
     def _file(self, sig: Any, codegen: Any) -> Any:
         python = f"py{sys.version_info[0]}{sys.version_info[1]}"
-        address = hashlib.sha256(repr((sig, codegen.magic_tuple(), python)).encode()).hexdigest()[:16]
+        # numba's file names the module that it was compiled in, and cannot be loaded where that one is not to be had
+        what = (sig, codegen.magic_tuple(), python, self._py_func.__module__)
+        address = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
         return caching.IndexDataCacheFile(
             cache_path=self._cache_path,
             filename_base=f"{self._impl.filename_base}-{address}",

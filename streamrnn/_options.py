@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import NamedTuple
 
 from streamrnn.errors import ModelError
@@ -43,8 +44,8 @@ def choose(owner: str, options: Sequence[Option], given: Mapping[str, float]) ->
 def _checked(owner: str, option: Option, value: float) -> float:
     whole = isinstance(option.default, int)
     expected = f"{'a whole number, ' if whole else ''}{option.least:g} to {option.most:g}"
-    wrong = isinstance(value, bool) or not isinstance(value, int | float) or (whole and value != int(value))
-    if wrong or not option.least <= value <= option.most:
+    wrong = isinstance(value, bool) or not isinstance(value, Real)
+    if wrong or not option.least <= value <= option.most or (whole and value != int(value)):
         raise ModelError(f"option {option.name!r} of {owner} is out of range", got=repr(value), expected=expected,
                          hint=option.meaning)  # fmt: skip
     return int(value) if whole else float(value)

@@ -144,7 +144,7 @@ class Model:
             self.representation.start(arena, seed)
         if self.update.start is not None:
             self.update.start(arena)
-        arena["audit.steps"][audit.SEED] = seed
+        arena["audit.count"][audit.SEED] = seed
 
     @cached_property
     def parts(self) -> dict[str, Callable[..., Any]]:
@@ -217,9 +217,9 @@ class Network:
         model.start(self.arena, seed)
         self._parts = model.parts
         views = (self.arena.ints, self.arena.real, self.arena.layout.table)
-        self._carry = self._parts["open_carry"](*views, places["learner"])
-        self._memory = self._parts["open_memory"](*views, places["update"])
-        self._probe = self._parts["open_probe"](*views, places["audit"])
+        self.carry = self._parts["open_carry"](*views, places["learner"])
+        self.memory = self._parts["open_memory"](*views, places["update"])
+        self.probe = self._parts["open_probe"](*views, places["audit"])
 
     @property
     def theta(self) -> Array:
@@ -250,28 +250,28 @@ class Network:
         if not self.model.learner.learns:
             self.model.cell.advance(a["net.theta"], a["net.x"], dt, s, s1)
         else:
-            places = do["local"](self._carry)
+            places = do["local"](self.carry)
             do["derive"](a["net.theta"], a["net.x"], dt, s, s1, places)
             if self.model.audited:
-                do["follow"](structure, places, self._probe)
-            do["propagate"](structure, self._carry)
+                do["follow"](structure, places, self.probe)
+            do["propagate"](structure, self.carry)
         s[:] = s1
 
     def credit(self, e: Floats) -> Array:
         """∂loss/∂theta (layers n, q), given e = ∂loss/∂output (seen,) at the present state; 0 where none is due."""
         grad = self.arena["net.grad"]
         self.arena["net.e"][:] = e
-        if not self._parts["credit"](self.arena["net.e"], self._carry, grad):
+        if not self._parts["credit"](self.arena["net.e"], self.carry, grad):
             grad[:] = 0.0
         if self.model.audited:
-            audit.compare(self.arena["net.e"], grad, self._probe)
+            audit.compare(self.arena["net.e"], grad, self.probe)
         return grad.copy()
 
     def apply(self, rate: float) -> None:
         """Move the weights along the last gradient. For updates that follow the gradient."""
-        self._parts["apply"](rate, self.arena["net.grad"], self._memory, self.theta)
+        self._parts["apply"](rate, self.arena["net.grad"], self.memory, self.theta)
 
     def correct(self, error: float, rate: float = 1.0, output: int = 0) -> None:
         """Move the weights by the error (target - y) of an output, whose slope `credit` gave last: credit(∂y/∂output).
         For updates that follow the innovation."""
-        self._parts["apply"](rate, output, error, self.arena["net.grad"], self._memory, self.theta)
+        self._parts["apply"](rate, output, error, self.arena["net.grad"], self.memory, self.theta)

@@ -72,7 +72,13 @@ def rows(n, channels=2, seed=0):
 
 
 @pytest.mark.parametrize(
-    "recipe", [{}, {"dtype": "float32"}, {"learner": "tbptt", "learner_options": {"window": 5}}, {"cell": "lstm", "update": "adam"}]
+    "recipe",
+    [
+        {},
+        {"dtype": "float32"},
+        {"learner": "tbptt", "learner_options": {"window": 5}},
+        {"cell": "lstm", "update": "adam"},
+    ],
 )
 def test_a_model_continues_to_the_same_bits(recipe):
     t, x = rows(500)

@@ -68,6 +68,7 @@ class Model(Protocol):
     @property
     def gradient_cosine(self) -> float:
         """The gradient audit's estimate; NaN without one."""
+
     @property
     def statistics(self) -> dict[str, Floats]:
         """Running sums since the start, (C,) each: judged, absolute_error, absolute_change, covered, missing, …"""

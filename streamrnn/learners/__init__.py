@@ -9,10 +9,17 @@ from streamrnn.learners._contract import Carry, Learner
 
 OWN = {
     "rtrl": "streamrnn.learners.rtrl:RTRL",
+    "hybrid": "streamrnn.learners.hybrid:HYBRID",
     "snap1": "streamrnn.learners.snap1:SNAP1",
+    "snap": "streamrnn.learners.snap:SNAP",
+    "uoro": "streamrnn.learners.uoro:UORO",
+    "kf_rtrl": "streamrnn.learners.kf:KF_RTRL",
+    "eprop": "streamrnn.learners.eprop:EPROP",
+    "rflo": "streamrnn.learners.eprop:RFLO",
     "immediate": "streamrnn.learners.immediate:IMMEDIATE",
     "tbptt": "streamrnn.learners.tbptt:TBPTT",
     "crbp": "streamrnn.learners.crbp:CRBP",
+    "frozen": "streamrnn.learners.frozen:FROZEN",
 }
 
 __all__ = ["OWN", "Carry", "Learner", "get"]

@@ -21,7 +21,7 @@ def at(structure: Array, J: Array, n: int, r: int, c: int) -> float:
     return 0.0
 
 
-@kernel
+@kernel(reassociate=True)
 def times(structure: Array, J: Array, v: Array, out: Array) -> None:
     """out = J v; v and out (k n,)."""
     k = structure.shape[0]

@@ -136,7 +136,12 @@ def pattern(cell: Cell, n: int, m: int, order: int) -> Bools:
 
 def closed(cell: Cell, n: int, m: int) -> Bools:
     """The pattern to which more orders add nothing: all that the parameters of unit i ever do to unit r."""
-    return pattern(cell, n, m, n)
+    kept = hears(cell, n, m)
+    while True:
+        more = kept.astype(np.float32) @ kept.astype(np.float32) > 0.0
+        if (more == kept).all():
+            return kept
+        kept = more
 
 
 def runs_of(kept: Bools, heard: Bools) -> list[tuple[int, int, int, int, int]]:

@@ -1,7 +1,7 @@
 """How the cell's weights move when a row has come: templates over the learner's `credit` and the update's `apply`.
 
-    by_gradient     once for the mean squared error of all channels
-    by_innovation   once for each channel, with its own error and the slope of its own forecast
+by_gradient     once for the mean squared error of all channels
+by_innovation   once for each channel, with its own error and the slope of its own forecast
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ def apply_gradient(rate: float, grad: Array, memory: tuple[Array, ...], theta: A
     raise TypeError("unbound")
 
 
-def apply_innovation(
-    rate: float, output: int, error: float, H: Array, memory: tuple[Array, ...], theta: Array
-) -> None:
+def apply_innovation(rate: float, output: int, error: float, H: Array, memory: tuple[Array, ...], theta: Array) -> None:
     """Stand-in for the step of an update that follows the innovation."""
     raise TypeError("unbound")
 

@@ -167,7 +167,21 @@ def watch(
                 row[5] = (time[i] - clock[SINCE]) * 1e-9
 
         if not improve(
-            x, rows, hyper, valid, base, scale, features, weights, feedback, error, e, carry, memory, probe, grad,
+            x,
+            rows,
+            hyper,
+            valid,
+            base,
+            scale,
+            features,
+            weights,
+            feedback,
+            error,
+            e,
+            carry,
+            memory,
+            probe,
+            grad,
             theta,
         ):  # the influence has grown out of bounds: forget it and begin anew
             clock[GUARDED] += 1

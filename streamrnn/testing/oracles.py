@@ -83,9 +83,7 @@ def step(cell: Cell, theta: Array, x: Array, s: Array, dt: float = 1.0) -> Array
     return s1
 
 
-def trajectory_gradient(
-    cell: Cell, theta: Floats, xs: Floats, es: Floats, dts: Floats, layers: int = 1
-) -> Floats:
+def trajectory_gradient(cell: Cell, theta: Floats, xs: Floats, es: Floats, dts: Floats, layers: int = 1) -> Floats:
     """∂(Σ_t e_t · output_t)/∂theta through all of time, by the complex step.
 
     xs (T, m) inputs, es (T, seen n) weights of the output in the loss, dts (T,) lengths of the steps; the state starts

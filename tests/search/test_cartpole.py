@@ -31,7 +31,7 @@ def test_the_pole_is_balanced_with_memory_and_not_without(cartpole, capsys, pers
     assert cartpole.main(["--seed", "0", *persistent]) == 0
     balanced, _mean = held_out(capsys)
     assert balanced >= 95
-    assert cartpole.main(["--seed", "0", "--memoryless", *persistent]) == 1
+    assert cartpole.main(["--seed", "0", "--memoryless", "--generations", "100", *persistent]) == 1
     balanced, mean = held_out(capsys)
     assert balanced == 0
     assert mean < 100
