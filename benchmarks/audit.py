@@ -3,15 +3,14 @@
     python -m benchmarks.audit            # the table of docs/learners.md
 
 Cost: medians of the time of one step in a compiled loop: the cell alone (inference), and what the probe adds to a step
-with learning. Accuracy: a net learns a noisy wave online for 10,000 steps; a twin with the same weights carries the exact
-gradient. The true cosine is Σ ĝ g / √(Σ ĝ² Σ g²), each step counted by 1/‖e‖², as the audit counts.
+with learning. Accuracy: a net learns a noisy wave online for 10,000 steps; a twin with the same weights carries the
+exact gradient. The true cosine is Σ ĝ g / √(Σ ĝ² Σ g²), each step counted by 1/‖e‖², as the audit counts.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from typing import Any
 
 import numpy as np
 
@@ -60,9 +59,9 @@ def nanoseconds(cell: str, n: int, learner: str, audited: bool) -> float:
 
 def estimate(cell: str, learner: str, options: dict[str, float], seed: int, steps: int = STEPS) -> tuple[float, float]:
     """The true cosine over all steps, and the audit's estimate at the end."""
-    made: Any = (cells.get(cell), updates.get("rmsprop"), 8, 2)
-    learning = Network(Model(made[0], learners.get(learner, options), *made[1:], audited=True), seed=seed)
-    exact = Network(Model(made[0], learners.get("rtrl"), *made[1:]), seed=seed)
+    c, update = cells.get(cell), updates.get("rmsprop")
+    learning = Network(Model(c, learners.get(learner, options), update, 8, 2, audited=True), seed=seed)
+    exact = Network(Model(c, learners.get("rtrl"), update, 8, 2), seed=seed)
     rng = np.random.default_rng(seed)
     w = rng.normal(size=learning.model.seen) / np.sqrt(8)
     t = np.arange(steps + 1)

@@ -76,7 +76,7 @@ def test_misspelt_stand_in_is_refused():
     def template(a):
         return abs(a)
 
-    with pytest.raises(TypeError, match=r"calls no \['advnace'\]"):
+    with pytest.raises(TypeError, match=r"uses no \['advnace'\]"):
         _bind.bind(template, "x", advnace=abs)
 
 

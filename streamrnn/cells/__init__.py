@@ -21,7 +21,7 @@ OWN = {
     "mgu": "streamrnn.cells.mgu:MGU",
     "gru": "streamrnn.cells.gru:GRU",
     "lstm": "streamrnn.cells.lstm:LSTM",
-    "lstm_peephole": "streamrnn.cells.lstm_peephole:LSTM_PEEPHOLE",
+    "lstm_peephole": "streamrnn.cells.lstm:LSTM_PEEPHOLE",
     "elstm": "streamrnn.cells.elstm:ELSTM",
     "mingru": "streamrnn.cells.mingru:MINGRU",
     "lru": "streamrnn.cells.lru:LRU",

@@ -140,7 +140,8 @@ def bank(block: int = 8) -> Cell:
         bind(advance, owner, phi=tanh, heard=of_block, HEARS=block),
         bind(linearize, owner, slope=tanh_slope, heard=of_block, HEARS=block),
         bind(respond, owner, slope=tanh_slope, HEARS=block), start, links=links,
-        multiple=block, options=(Option("block", 8, 1, 256, "units of a block"),), make=bank, chosen=(("block", block),),
+        multiple=block, options=(Option("block", 8, 1, 256, "units of a block"),), make=bank,
+        chosen=(("block", block),),
     )  # fmt: skip
 
 

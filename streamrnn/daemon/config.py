@@ -5,16 +5,17 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import json
-import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Generic, Literal, NoReturn, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+from streamrnn import cells, learners, readouts, updates
+from streamrnn._options import Option, choose, misfit
 from streamrnn.engine.fleet import Admission
 from streamrnn.engine.loop import detector
 from streamrnn.engine.metrics import Exposure
@@ -24,8 +25,9 @@ from streamrnn.errors import ConfigError, ConnectorError, ModelError
 from streamrnn.tasks.recipe import Recipe
 
 C = TypeVar("C", Source, Sink)
-_STEP = re.compile(r"\.([^.\[]+)|\[([\d.]+)\]")
-"""One step of msgspec's paths: `.key`, `[3]`, or `[...]` for any place."""
+_PARTS: dict[str, Callable[..., Any]] = {
+    "cell": cells.get, "learner": learners.get, "update": updates.get, "readout": readouts.get,
+}  # fmt: skip
 
 
 class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -128,10 +130,7 @@ def parse(tables: Mapping[str, Any], file: str, *, for_daemon: bool = True) -> C
         raise ConfigError(
             "has no source of samples", where=f"{file}: sources", expected="at least one [[sources]] table"
         )
-    try:
-        detector(("a",), checked.model)
-    except ModelError as problem:
-        raise ConfigError(str(problem), where=f"{file}: model") from problem
+    _check_model(checked.model, f"{file}: model")
     return Config(
         model=checked.model,
         streams=checked.streams,
@@ -141,6 +140,45 @@ def parse(tables: Mapping[str, Any], file: str, *, for_daemon: bool = True) -> C
         sources=tuple(_connections(checked.sources, load_source, file, "sources")),
         sinks=tuple(_connections(checked.sinks, load_sink, file, "sinks")),
     )
+
+
+def _check_model(recipe: Recipe, where: str) -> None:
+    """Raise ConfigError with the key at fault, where no model can be built."""
+    for kind, get in _PARTS.items():
+        name, given = getattr(recipe, kind), getattr(recipe, f"{kind}_options")
+        try:
+            part = get(name)
+        except ModelError as problem:
+            _refuse(problem, f"{where}.{kind}")
+        try:
+            get(name, given)
+        except ModelError as problem:
+            _refuse(problem, f"{where}.{kind}_options{_at_fault(problem, part.options, given)}")
+    try:
+        detector(("a",), recipe)
+    except ModelError as problem:  # of two keys that do not fit each other, or of the one that `got` names
+        key = str(problem.got).partition(" = ")[0]
+        _refuse(problem, f"{where}.{key}" if key in recipe.__struct_fields__ else where)
+    except MemoryError as problem:
+        raise ConfigError("a model of this size does not fit into this machine's memory", where=where,
+                          got=f"units = {recipe.units}, layers = {recipe.layers}, learner {recipe.learner}",
+                          expected="fewer units or layers, or a learner that keeps less") from problem  # fmt: skip
+
+
+def _refuse(problem: ModelError, where: str) -> NoReturn:
+    raise ConfigError(
+        problem.what, where=where, got=problem.got, expected=problem.expected, hint=problem.hint
+    ) from problem
+
+
+def _at_fault(problem: ModelError, options: Sequence[Option], given: Mapping[str, float]) -> str:
+    """`.name` of the option that is wrong by itself, else of the one that the message names."""
+    for name, value in given.items():
+        try:
+            choose("", options, {name: value})
+        except ModelError:
+            return f".{name}"
+    return next((f".{option.name}" for option in options if repr(option.name) in problem.what), "")
 
 
 def _connections(
@@ -172,33 +210,14 @@ def _convert(table: Mapping[str, Any], kind: type[T], file: str, path: str) -> T
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as problem:
-        what, _, where = str(problem).partition(" - at `$")
-        steps = where.rstrip("`")
-        full = (path + steps).lstrip(".")
-        found = _at(table, steps)
-        expected = _expectation(what, kind, steps)
+        wrong = misfit(problem, table, kind)
+        full = (path + wrong.path).lstrip(".")
         raise ConfigError(
-            "wrong value" if expected else what.replace("`", "'"),
+            "wrong value" if wrong.expected else wrong.what,
             where=f"{file}: {full}" if full else file,
-            got=None if isinstance(found, Mapping) else _show(found),
-            expected=expected,
+            got=None if isinstance(wrong.found, Mapping) else _show(wrong.found),
+            expected=wrong.expected,
         ) from problem
-
-
-def _expectation(what: str, kind: type[msgspec.Struct], steps: str) -> str | None:
-    """What msgspec would have liked; None where its message is not of that form."""
-    if what.startswith("Expected "):
-        return what.removeprefix("Expected ").replace("`", "").partition(", got ")[0]
-    if what.startswith("Invalid enum value"):
-        return f"one of {', '.join(map(_show, _choices(kind, steps)))}"
-    return None
-
-
-def _choices(kind: Any, steps: str) -> tuple[Any, ...]:
-    """The values that the field at msgspec's path may have."""
-    for key, _ in _STEP.findall(steps):
-        kind = get_type_hints(kind)[key] if key else get_args(kind)[0]
-    return get_args(kind)
 
 
 def _check_keys(value: Any, kind: Any, file: str, path: str) -> None:
@@ -221,16 +240,6 @@ def _check_keys(value: Any, kind: Any, file: str, path: str) -> None:
         for place, inner in enumerate(value):
             for element in get_args(kind)[:1]:
                 _check_keys(inner, element, file, f"{path}[{place}]")
-
-
-def _at(table: Any, steps: str) -> Any:
-    """What stands at msgspec's path `.a.b[3]`, or None."""
-    for key, place in _STEP.findall(steps):
-        try:
-            table = table[key] if key else table[int(place)]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return table
 
 
 def _show(value: Any) -> str:

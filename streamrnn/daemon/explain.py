@@ -62,7 +62,7 @@ def _time(cell: Cell) -> str:
 
 
 def _update(update: Update, recipe: Recipe) -> list[tuple[str, str]]:
-    rate = f", rate {recipe.learning_rate:g}" if update.rates else ""
+    rate = f", rate {recipe.learning_rate or update.usual:g}" if update.rates else ""
     return [("update", f"{_titled(update)}{rate}: {update.equation}"), ("", update.source)]
 
 

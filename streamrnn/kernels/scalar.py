@@ -56,6 +56,22 @@ def power(z: float, dt: float) -> float:
 
 
 @kernel
+def held(a: float, dt: float) -> float:
+    """(1 - f^dt) / (1 - f) for f = σ(a): what an input of 1 a step adds up to in dt steps of a memory that keeps f.
+
+    Tends to dt where f tends to 1; f itself would round to 1 there.
+    """
+    if dt == 1.0:
+        return 1.0
+    if a > 36.0:
+        return dt
+    if a < -36.0:
+        return 1.0 - sigmoid(a) ** dt
+    decay = math.log1p(math.exp(-a))
+    return math.expm1(-dt * decay) / math.expm1(-decay)
+
+
+@kernel
 def expm1(a: float) -> float:
     """e^a - 1, without cancellation near 0."""
     return math.expm1(a)

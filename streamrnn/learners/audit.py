@@ -158,7 +158,7 @@ def follow_layer(structure: Array, places: tuple[Array, ...], probe: tuple[Array
 
 @kernel
 def climb(structure: Array, J: Array, B: Array, d: Array, after: Array) -> None:
-    """d[l] ← J[l] d[l] + B[l] d[l - 1], for one layer l > 0 given the new d[l - 1]; d and after (2, k n): l - 1 and l."""
+    """d[l] ← J[l] d[l] + B[l] d[l - 1] for one layer l > 0, given the new d[l - 1]. d (2, k n): layers l - 1 and l."""
     transport(structure, J, d[1], after)
     for j in range(d.shape[1]):
         for c in range(B.shape[1]):

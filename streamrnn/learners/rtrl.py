@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.cells import DIAGONAL, UNIFORM, Cell
+from streamrnn.cells import DIAGONAL, UNIFORM, ZERO, Cell
 from streamrnn.kernels.memory import cube, matrix
 from streamrnn.learners._blocks import first_two, spread
 from streamrnn.learners._contract import Carry, Learner, always
@@ -67,7 +67,9 @@ def dense(cell: Cell, n: int, m: int) -> Carry:
         Field("learner.P", "real", (k * n, n * q)),
         Field("learner.P1", "real", (k * n, n * q)),
     )
-    return Carry(fields, views, first_two, propagate, credit, float((k * n) ** 2 * n * q))
+    kinds = [kind for row in cell.structure(m) for kind in row if kind != ZERO]
+    work = float((sum(n if kind == DIAGONAL else n * n for kind in kinds) + cell.seen * n) * n * q)
+    return Carry(fields, views, first_two, propagate, credit, work)
 
 
 def smallest(cell: Cell, n: int, m: int) -> Carry:

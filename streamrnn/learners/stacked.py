@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.cells import Cell
+from streamrnn.cells import DIAGONAL, ZERO, Cell
 from streamrnn.kernels.memory import cube, matrix, tesseract, vector
 from streamrnn.learners._blocks import back, spread
 from streamrnn.learners._contract import Carry
@@ -100,7 +100,9 @@ def joint(cell: Cell, n: int, m: int, layers: int) -> Carry:
         Field("learner.P", "real", (layers, k * n, layers * n * q)),
         Field("learner.P1", "real", (layers, k * n, layers * n * q)),
     )
-    work = float(layers**2 * (k * n) ** 2 * n * q)
+    kinds = [kind for row in cell.structure(outputs) for kind in row if kind != ZERO]
+    once = sum(n if kind == DIAGONAL else n * n for kind in kinds)
+    work = float((layers**2 * once + layers * (layers - 1) // 2 * k * n * outputs + layers * outputs) * n * q)
     return Carry(fields, joint_views, joint_local, joint_propagate, joint_credit, work)
 
 
@@ -200,5 +202,8 @@ def spatial(window: int, cell: Cell, n: int, m: int, layers: int) -> Carry:
         Field("learner.delta", "real", (window, k * n)),
         Field("learner.rho", "real", (2, k * n)),
     )
-    work = float(window * layers * ((k * n) ** 2 + k * n * outputs + k * n * q))
+    kinds = [kind for row in cell.structure(outputs) for kind in row if kind != ZERO]
+    once = sum(n if kind == DIAGONAL else n * n for kind in kinds)
+    down = (layers - 1) * (once + k * n * outputs) + layers * outputs * q
+    work = float(window * down + layers * len(kinds) * n * q)
     return Carry(fields, spatial_views, spatial_local, spatial_propagate, spatial_credit, work)

@@ -16,7 +16,7 @@ from functools import cache
 from streamrnn._bind import kernel
 from streamrnn._options import Option
 from streamrnn._types import Array
-from streamrnn.cells import Cell
+from streamrnn.cells import DIAGONAL, ZERO, Cell
 from streamrnn.errors import ModelError
 from streamrnn.kernels.memory import cube, matrix, tesseract, vector
 from streamrnn.learners._blocks import back
@@ -108,7 +108,8 @@ def tbptt(window: int = 32, stride: int = 1) -> Learner:
             Field("learner.owed", "real", (stride, cell.seen * n)),
             Field("learner.delta", "real", (2, k * n)),
         )
-        work = window * ((k * n) ** 2 + k * n * q) / stride
+        kinds = [kind for row in cell.structure(m) for kind in row if kind != ZERO]
+        work = window * (sum(n if kind == DIAGONAL else n * n for kind in kinds) + k * n * q) / stride
         return Carry(fields, views, local, propagate, credit, work)
 
     return Learner(

@@ -18,7 +18,7 @@ import math
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.cells import Cell
+from streamrnn.cells import DIAGONAL, ZERO, Cell
 from streamrnn.kernels.memory import cube, matrix, vector
 from streamrnn.kernels.noise import sign
 from streamrnn.learners._blocks import first_two, times
@@ -101,7 +101,9 @@ def uoro(cell: Cell, n: int, m: int) -> Carry:
         Field("learner.steps", "ints", (1,)),
         Field("learner.seed", "ints", (1,)),
     )
-    return Carry(fields, views, first_two, propagate, credit, float((k * n) ** 2 + (k + 2) * n * q), start)
+    kinds = [kind for row in cell.structure(m) for kind in row if kind != ZERO]
+    work = float(sum(n if kind == DIAGONAL else n * n for kind in kinds) + (k + 2) * n * q)
+    return Carry(fields, views, first_two, propagate, credit, work, start)
 
 
 def never(cell: Cell, n: int, m: int) -> bool:

@@ -62,7 +62,7 @@ def prior(c: int, n: int, lags: int) -> Floats:
 
 
 def own_fields(c: int, n: int, lags: int, h: int, scoring: bool) -> list[Field]:
-    """Fields for c channels, n numbers of state, lags a channel, horizons 1 … h, in the order of the row numbers above."""
+    """Fields for c channels, n numbers of state, lags a channel, horizons 1 … h, ordered as the row numbers above."""
     ring, f = h + 1, n + c * (lags + 2) + 1
     d = c if scoring else 0
     fields = [

@@ -251,7 +251,8 @@ class Forecaster:
         r, a = self.recipe, self.arena
         self.model.start(a, r.seed)
         hyper = a["hyper"]
-        hyper[_layout.RATE], hyper[_layout.MISS], hyper[_layout.HALF_LIFE] = r.learning_rate, 1.0 - r.level, r.half_life
+        hyper[_layout.RATE] = r.learning_rate or self.model.update.usual
+        hyper[_layout.MISS], hyper[_layout.HALF_LIFE] = 1.0 - r.level, r.half_life
         hyper[_layout.THRESHOLD], hyper[_layout.HOLD], hyper[_layout.SCORING] = r.threshold, r.hold, self.scoring
         hyper[_layout.CLIP_ERROR] = r.clip_error or math.inf
         hyper[_layout.CLIP_GRADIENT], hyper[_layout.SECONDS] = r.clip_gradient, self.model.cell.seconds

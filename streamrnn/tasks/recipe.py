@@ -44,8 +44,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Numbers that this readout lets one choose, by name."""
     audit: bool = False
     """Estimate the cosine between the learner's gradient and the exact one, live: `streamrnn_gradient_cosine_ratio`."""
-    learning_rate: Annotated[float, Meta(ge=0.0, le=1.0)] = 1e-3
-    """Step size of `update`, where it has one; the readout has its own."""
+    learning_rate: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
+    """Step size of `update`; 0: the one that is usual for it. The readout has its own."""
     lags: Annotated[int, Meta(ge=0, le=128)] = 16
     """Past changes of each channel that reach the readout directly; 128 of all channels together at the most."""
     horizon: Annotated[int, Meta(ge=1, le=1024)] = 1

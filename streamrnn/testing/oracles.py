@@ -34,6 +34,11 @@ def _complex_expm1(a: Any) -> Any:
     return np.expm1(a)
 
 
+def _complex_held(a: Any, dt: float) -> Any:
+    f = 1.0 / (1.0 + np.exp(-a))
+    return (1.0 - f**dt) / (1.0 - f)
+
+
 TWINS: dict[str, Callable[..., Any]] = {
     "tanh": _complex_tanh,
     "sigmoid": lambda a: 0.5 * (1.0 + np.tanh(0.5 * a)),
@@ -43,6 +48,7 @@ TWINS: dict[str, Callable[..., Any]] = {
     "clip": _complex_clip,
     "power": lambda z, dt: z**dt,
     "expm1": _complex_expm1,
+    "held": _complex_held,
 }
 """For each scalar kernel the same function of a complex number, analytic where the kernel is."""
 

@@ -11,7 +11,6 @@ dictionaries CELL_CHECKS and LEARNER_CHECKS are for parametrised tests.
 from __future__ import annotations
 
 from collections.abc import Callable
-
 from functools import partial
 
 import numpy as np
@@ -161,9 +160,9 @@ def structure_is_as_declared(cell: Cell) -> None:
         assert np.linalg.matrix_rank(D.reshape(k * N, -1), tol=1e-9) == 1, "declared to share one row"
 
 
-def leak_is_part_of_the_jacobian(cell: Cell) -> None:
-    """Where the recurrent weights are 0, what `leak` writes is all that dense blocks have left."""
-    theta, x, s, s1, J, _D, _B = _one_step(cell, 0.7)
+def leak_is_a_units_own(cell: Cell) -> None:
+    """What `leak` writes lies on the diagonals of dense blocks."""
+    theta, x, s, s1, _J, _D, _B = _one_step(cell, 0.7)
     k = cell.states(M)
     leak = np.zeros((k * N, k * N))
     cell.leak(theta, x, 0.7, s, s1, leak)
@@ -216,7 +215,7 @@ CELL_CHECKS: dict[str, Callable[[Cell], None]] = {
     for f in (
         advance_matches_twin, elapsed_time_counts_where_declared, jacobian_matches_complex_step,
         response_matches_complex_step, parameters_are_unit_local, structure_is_as_declared,
-        leak_is_part_of_the_jacobian, arguments_are_left_alone, start_is_usable, single_precision_follows,
+        leak_is_a_units_own, arguments_are_left_alone, start_is_usable, single_precision_follows,
     )
 }  # fmt: skip
 

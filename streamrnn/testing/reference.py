@@ -17,6 +17,7 @@ from streamrnn._types import Array, Bools, Floats
 from streamrnn.tasks.recipe import Recipe
 
 HALF_LIFE = 1386.0
+RATE = 1e-3
 
 
 @dataclass
@@ -38,7 +39,7 @@ class ReferenceForecaster:
 
     def __init__(self, c: int, recipe: Recipe, theta: Floats, variance: Floats) -> None:
         n, h = recipe.units, recipe.horizon
-        self.c, self.n, self.h, self.lags, self.rate = c, n, h, recipe.lags, recipe.learning_rate
+        self.c, self.n, self.h, self.lags, self.rate = c, n, h, recipe.lags, recipe.learning_rate or RATE
         self.miss_rate = 1.0 - recipe.level
         self.theta, self.v, self.updates = theta.copy(), np.zeros_like(theta), 0
         self.s, self.influence = np.zeros(n), np.zeros((n, *theta.shape))

@@ -50,10 +50,8 @@ def gru(theta: Array, x: Array, dt: float, s: Array) -> Array:
 
 
 def lstm(theta: Array, x: Array, dt: float, s: Array) -> Array:
-    n, w = s.shape[1], s.shape[1] + len(x) + 1
-    i, f, g, o = (theta.reshape(n, 4, w) @ np.concatenate([s[0], x, [1.0]])).T
-    c = sigmoid(f) * s[1] + sigmoid(i) * np.tanh(g)
-    return np.array([sigmoid(o) * np.tanh(c), c])
+    closed = np.zeros((len(theta), 3))
+    return lstm_peephole(np.hstack([theta, closed]), x, dt, s)
 
 
 def leaky(theta: Array, x: Array, dt: float, s: Array) -> Array:
@@ -71,7 +69,9 @@ def lstm_peephole(theta: Array, x: Array, dt: float, s: Array) -> Array:
     h, c = s
     i, f, g, o = (theta[:, : 4 * w].reshape(n, 4, w) @ np.concatenate([h, x, [1.0]])).T
     peep_i, peep_f, peep_o = theta[:, 4 * w :].T
-    c1 = sigmoid(f + peep_f * c) * c + sigmoid(i + peep_i * c) * np.tanh(g)
+    forget = sigmoid(f + peep_f * c)
+    flow = sigmoid(i + peep_i * c) * np.tanh(g)
+    c1 = forget**dt * c + (1.0 - forget**dt) / (1.0 - forget) * flow
     return np.array([sigmoid(o + peep_o * c1) * np.tanh(c1), c1])
 
 

@@ -23,6 +23,7 @@ class Update:
               follows "innovation": kernel (rate, output, error, H, memory, theta), once for each output:
               H = ∂y[output]/∂theta (n, q), error = target - y[output]
     follows   "gradient": of a loss over all outputs; "innovation": each output's own error and slope
+    usual     the rate that suits most streams
     rates     False: `rate` has no part in it
     start     arena: writes what does not start from 0
     options   numbers to choose, and `make`, which builds the update with them
@@ -36,6 +37,7 @@ class Update:
     open: Callable[..., tuple[Array, ...]]
     apply: Callable[..., None]
     follows: str = "gradient"
+    usual: float = 1e-3
     rates: bool = True
     start: Callable[[Arena], None] | None = None
     options: tuple[Option, ...] = ()

@@ -40,4 +40,4 @@ def apply(rate: float, grad: Array, memory: tuple[Array, ...], theta: Array) -> 
 
 ADAGRAD = Update("adagrad", "theta <- theta - rate grad / (sqrt(G) + eps), G = sum of grad^2",
                  "Duchi, Hazan & Singer, JMLR 12 (2011); for streams without drift: its steps die out",
-                 fields, views, apply)  # fmt: skip
+                 fields, views, apply, usual=0.1)  # fmt: skip

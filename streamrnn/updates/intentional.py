@@ -71,5 +71,5 @@ def apply(rate: float, output: int, error: float, H: Array, memory: tuple[Array,
 INTENTIONAL = Update(
     "intentional", "theta <- theta + rate error H / (v max(z, sqrt(sigma z))), z = sum of H^2 / v",
     "Sharifnassab et al., arXiv 2604.19033; the rate is the part of an error that a step takes away",
-    fields, views, apply, "innovation",
+    fields, views, apply, "innovation", usual=0.1,
 )  # fmt: skip

@@ -54,7 +54,8 @@ def obgd(kappa: float = 2.0) -> Update:
     return Update(
         "obgd", "theta <- theta + rate / max(M, 1) error H, M = kappa rate max(|error|, 1) |H|_1",
         "Elsayed, Vasan & Mahmood, arXiv 2410.14606; where no rate is known to be safe", fields, views,
-        bind(apply, "obgd", KAPPA=kappa), "innovation", options=OPTIONS, make=obgd, chosen=(("kappa", kappa),),
+        bind(apply, "obgd", KAPPA=kappa), "innovation", usual=1.0, options=OPTIONS, make=obgd,
+        chosen=(("kappa", kappa),),
     )  # fmt: skip
 
 

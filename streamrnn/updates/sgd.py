@@ -27,4 +27,4 @@ def apply(rate: float, grad: Array, memory: tuple[Array, ...], theta: Array) -> 
 
 
 SGD = Update("sgd", "theta <- theta - rate grad", "Robbins & Monro 1951; the rate must suit the gradient's size",
-             fields, views, apply)  # fmt: skip
+             fields, views, apply, usual=1e-2)  # fmt: skip

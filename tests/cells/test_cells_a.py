@@ -10,8 +10,7 @@ from streamrnn.cells.elman import ELMAN
 from streamrnn.cells.gru import GRU
 from streamrnn.cells.jordan import JORDAN, JORDAN_FORCED
 from streamrnn.cells.leaky import LEAKY, leaky
-from streamrnn.cells.lstm import LSTM
-from streamrnn.cells.lstm_peephole import LSTM_PEEPHOLE
+from streamrnn.cells.lstm import LSTM, LSTM_PEEPHOLE
 from streamrnn.cells.mgu import MGU
 from streamrnn.cells.reservoir import RESERVOIR, reservoir
 from streamrnn.cells.second_order import SECOND_ORDER

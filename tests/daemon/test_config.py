@@ -40,9 +40,12 @@ BAD = {
     "model.unitz: unknown key": (SOURCE + "[model]\nunitz = 3", "Did you mean 'units'?"),
     "modle: unknown key": (SOURCE + "[modle]\nunits = 3", "Did you mean 'model'?"),
     "model.units: wrong value": (SOURCE + '[model]\nunits = "many"', 'got "many", expected int'),
-    "model.level: wrong value": (SOURCE + "[model]\nlevel = 1.5", "got 1.5, expected float < 1.0"),
+    "model.level: wrong value": (
+        SOURCE + "[model]\nlevel = 1.5",
+        "got 1.5, expected float, more than 0 and less than 1",
+    ),
     "model.dtype: wrong value": (SOURCE + '[model]\ndtype = "f2"', 'got "f2", expected one of "float64", "float32"'),
-    "model: no cell of this name": (SOURCE + '[model]\ncell = "elmann"', "Did you mean 'elman'?"),
+    "model.cell: no cell of this name": (SOURCE + '[model]\ncell = "elmann"', "Did you mean 'elman'?"),
     "streams.known[1]: Object missing required field 'channels'": (
         SOURCE + '[[streams.known]]\nname = "a"\nchannels = ["x"]\n[[streams.known]]\nname = "b"',
         "",
@@ -141,7 +144,8 @@ def keys_of(kind):
     def shown(field):
         if field.required:
             return "required"
-        return json.dumps(msgspec.to_builtins(field.default))
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        return json.dumps(msgspec.to_builtins(default))
 
     return {field.encode_name: shown(field) for field in msgspec.structs.fields(kind)}
 

@@ -247,7 +247,7 @@ def test_wide_streams_keep_a_bounded_readout():
     ("choice", "message"),
     [
         ({"cell": "elmann"}, "Did you mean 'elman'"),
-        ({"learner": "bptt"}, "expected one of .*rtrl, snap1, tbptt"),
+        ({"learner": "bptt"}, "expected one of .*rtrl, snap, snap1, tbptt"),
         ({"update": "adamw"}, "Did you mean 'adam'"),
         ({"units": 0}, "units"),
         ({"level": 1.5}, "level"),
