@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: help setup run test check format accuracy clean
+.PHONY: help setup run test check format accuracy choices audit memory clean
 
 help:
 	@echo "make run       the daemon watches this machine; metrics on http://127.0.0.1:9757/metrics"
 	@echo "make test      the whole test suite"
 	@echo "make check     ruff, mypy --strict, import layers"
 	@echo "make accuracy  forecast error against persistence on DATA=folder"
+	@echo "make choices   the same for each cell, learner, update and readout"
+	@echo "make audit     the gradient audit against the truth, and its cost"
+	@echo "make memory    how far each learner and cell remembers (half an hour)"
 	@echo "make format    let ruff rewrite the code"
 
 setup: $(VENV)/.ready
@@ -44,6 +47,15 @@ format: setup
 
 accuracy: setup
 	$(BIN)/python -m benchmarks.accuracy $(DATA)
+
+choices: setup
+	$(BIN)/python -m benchmarks.choices $(DATA)
+
+audit: setup
+	$(BIN)/python -m benchmarks.audit
+
+memory: setup
+	$(BIN)/python -m benchmarks.memory
 
 clean:
 	rm -rf $(VENV) build dist test-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

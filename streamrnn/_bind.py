@@ -109,7 +109,7 @@ def _compile(function: Any, reassociate: bool) -> Any:
     flags = {"reassoc", "contract"} if reassociate else False
     dispatcher = numba.njit(error_model="numpy", nogil=True, fastmath=flags)(function)
     folder = _usable_cache()
-    if folder is not None:
+    if folder is not None and function.__module__ in sys.modules:  # else nothing could be loaded by its name
         dispatcher._cache = _ContentCache(function, folder, content)
     return dispatcher
 

@@ -54,8 +54,12 @@ class Model:
                              expected=f"a multiple of {self.cell.multiple}")  # fmt: skip
         _check_pair(self.cell, self.learner, self.m, self.layers)
         if self.audited and not self.learner.learns:
-            raise ModelError(f"there is no gradient to audit with the learner {self.learner.name}",
-                             hint="Set audit = false, or choose a learner that learns")  # fmt: skip
+            raise ModelError(f"there is no gradient to audit with the learner {self.learner.name}", got="audit = true",
+                             expected="audit = false, or a learner that learns")  # fmt: skip
+        if self.update.follows == "innovation" and self.learner.feedback == "random":
+            raise ModelError(f"the update {self.update.name} needs the slope of the output itself",
+                             got=f"learner {self.learner.name}, whose errors come back through random weights",
+                             expected="another learner, or an update that follows the gradient")  # fmt: skip
         if self.update.follows == "innovation" and dict(self.learner.chosen).get("stride", 1) > 1:
             raise ModelError(f"the update {self.update.name} needs a slope at every step",
                              got=f"learner {self.learner.name} with stride {dict(self.learner.chosen)['stride']:g}",

@@ -123,7 +123,7 @@ CASES = {
     ),
     "lags 129": Case({"lags": 129}, "lags", ("129", ("expected int, 0 to 128", "`int` <= 128"))),
     "half-life nan": Case(
-        {"half_life": math.nan}, "half_life", (("nan", "NaN"), ("expected float, 0 or more", "`float`"))
+        {"half_life": math.nan}, "half_life", (("nan", "NaN"), ("expected float, 0 to", "`float`"))
     ),
 }  # fmt: skip
 EVERY = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -32,7 +32,7 @@ TASKS: dict[str, ModuleType] = {"copying": copying, "patterning": patterning}
 BUDGET = 5.0  # µs a step
 DELAYS = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
-STEPS, SEEDS, TUNING = 250_000, (0, 1, 2), 9
+STEPS, SEEDS, TUNING = 200_000, (0, 1, 2), 9
 QUICK: dict[str, Any] = {"steps": 30_000, "delays": (2, 4), "rates": (3e-3, 1e-2), "seeds": (0,)}
 
 DENSE = ("rtrl", "hybrid", "snap1", "uoro", "eprop", "rflo", "tbptt 16", "tbptt 32", "immediate", "frozen")
@@ -136,7 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
         measure(results, file, how, asked)
     print(table(results))
     if file is not None:
-        file.with_suffix(".svg").write_text(draw(results))
+        file.with_suffix(".svg").write_text(draw(results, COURSES))
 
 
 def measure(results: dict[str, Any], file: pathlib.Path | None, how: dict[str, Any], asked: argparse.Namespace) -> None:

@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Meta
 
 from streamrnn import cells, learners, readouts, updates
-from streamrnn._options import Option, choose, misfit
+from streamrnn._misfit import misfit
+from streamrnn._options import Option, choose
 from streamrnn.engine.fleet import Admission
 from streamrnn.engine.loop import detector
 from streamrnn.engine.metrics import Exposure

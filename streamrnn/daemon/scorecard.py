@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,7 +153,7 @@ def ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole else math.nan
 
 
-def geometric_mean(ratios: list[float]) -> float:
+def geometric_mean(ratios: Sequence[float]) -> float:
     """Over the finite, positive ones; NaN where there are none.
 
     >>> round(geometric_mean([0.5, 2.0, float("nan")]), 6)

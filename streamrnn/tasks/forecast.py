@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from streamrnn import cells, learners, readouts, updates
 from streamrnn._bind import bind
+from streamrnn._misfit import misfit
 from streamrnn._types import Array, Floats, Ints
 from streamrnn.errors import InputError, ModelError, StateError
 from streamrnn.learners import audit
@@ -288,10 +290,17 @@ class Forecaster:
 
 
 def _checked(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
+    unknown = [name for name in choices if name not in Recipe.__struct_fields__]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], Recipe.__struct_fields__, 1)
+        raise ModelError(f"a recipe has no {unknown[0]!r}", expected="a field of streamrnn.Recipe",
+                         hint=f"Did you mean {near[0]!r}?" if near else None)  # fmt: skip
+    given = msgspec.to_builtins(recipe) | choices
     try:
-        return msgspec.convert(msgspec.to_builtins(recipe) | choices, Recipe)
+        return msgspec.convert(given, Recipe)
     except msgspec.ValidationError as problem:
-        raise ModelError(f"wrong recipe: {problem}", got=choices, expected="see streamrnn.Recipe") from None
+        wrong = misfit(problem, given, Recipe)
+        raise ModelError(wrong.what, where=wrong.path.lstrip("."), got=wrong.found, expected=wrong.expected) from None
 
 
 def _model(recipe: Recipe, channels: int) -> Model:

@@ -34,9 +34,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """How the cell's weights move; docs/learners.md has the table."""
     update_options: dict[str, float] = field(default_factory=dict)
     """Numbers that this update lets one choose, by name."""
-    clip_error: Annotated[float, Meta(ge=0.0)] = 3.0
+    clip_error: Annotated[float, Meta(ge=0.0, le=1e6)] = 3.0
     """Mean absolute errors that one error counts as when weights move; 0: as it is."""
-    clip_gradient: Annotated[float, Meta(ge=0.0)] = 0.0
+    clip_gradient: Annotated[float, Meta(ge=0.0, le=1e15)] = 0.0
     """Longest gradient that `update` follows; 0: any."""
     readout: str = "rls"
     """How the heads learn what to say of the state: rls, autostep, idbd."""
@@ -52,13 +52,13 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Forecasts are made for 1 … horizon samples ahead."""
     level: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.9
     """Nominal coverage of the bands."""
-    half_life: Annotated[float, Meta(ge=0.0)] = 0.0
+    half_life: Annotated[float, Meta(ge=0.0, le=1e12)] = 0.0
     """Seconds after which what was learned counts half; 0: 1386 typical intervals of the stream."""
-    threshold: Annotated[float, Meta(ge=0.1)] = 25.0
+    threshold: Annotated[float, Meta(ge=0.1, le=1e12)] = 25.0
     """Surprise in nats at which an alarm is raised; it is the anomaly score 0.5."""
-    hold: Annotated[float, Meta(ge=0.0)] = 0.0
+    hold: Annotated[float, Meta(ge=0.0, le=1e12)] = 0.0
     """Seconds that the surprise must stay below half the threshold before an alarm ends; 0: 20 typical intervals."""
     dtype: Literal["float64", "float32"] = "float64"
     """Precision of cell, influence and readout. Levels, scales and times are float64 in any case."""
-    seed: Annotated[int, Meta(ge=0)] = 0
+    seed: Annotated[int, Meta(ge=0, le=2**62)] = 0
     """Seed of the initial weights."""

