@@ -60,9 +60,10 @@ class Model:
             raise ModelError(f"the update {self.update.name} needs the slope of the output itself",
                              got=f"learner {self.learner.name}, whose errors come back through random weights",
                              expected="another learner, or an update that follows the gradient")  # fmt: skip
-        if self.update.follows == "innovation" and dict(self.learner.chosen).get("stride", 1) > 1:
+        if self.update.follows == "innovation" and self.learner.gathers:
+            chosen = ", ".join(f"{name} {value:g}" for name, value in self.learner.chosen)
             raise ModelError(f"the update {self.update.name} needs a slope at every step",
-                             got=f"learner {self.learner.name} with stride {dict(self.learner.chosen)['stride']:g}",
+                             got=f"learner {self.learner.name} with {chosen}",
                              expected="stride 1, or an update that follows the gradient")  # fmt: skip
 
     @classmethod

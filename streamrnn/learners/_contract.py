@@ -61,6 +61,7 @@ class Learner:
     refuses     (cell, m) → why this cell cannot be served, or None
     stack       (cell, n, m, layers) → the representation for a stack of layers, where there is one
     learns      False: the recurrent weights stay as they are
+    gathers     gradients of several steps come together: credit has to be asked for at every step, be e zero
     unbiased    the gradient is right on average over seeds, though not exact
     feedback    "weights": errors come back through the readout's weights; "random": through fixed random ones
     derivative  cell → kernel like its linearize: what of the derivatives this learner uses
@@ -77,6 +78,7 @@ class Learner:
     refuses: Callable[[Cell, int], str | None] = for_any
     stack: Callable[[Cell, int, int, int], Carry] | None = None
     learns: bool = True
+    gathers: bool = False
     unbiased: bool = False
     feedback: str = "weights"
     derivative: Callable[[Cell], Callable[..., None]] = same

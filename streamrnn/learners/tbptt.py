@@ -116,7 +116,8 @@ def tbptt(window: int = 32, stride: int = 1) -> Learner:
         "tbptt", "delta <- J' delta + e, grad += delta D over the last K steps",
         "K (n^2 + n q) a step; K (n^2 + n q) numbers kept",
         "Williams & Peng, Neural Computation 2 (1990), section 3.4",
-        carry, without_recurrence, options=OPTIONS, make=tbptt, chosen=(("window", window), ("stride", stride)),
+        carry, without_recurrence, gathers=stride > 1, options=OPTIONS, make=tbptt,
+        chosen=(("window", window), ("stride", stride)),
     )  # fmt: skip
 
 

@@ -229,6 +229,8 @@ class Forecaster:
         channels, recipe = _described(stored, cls)
         model = cls(channels, recipe)
         model.arena.load(stored)
+        if model.model.representation.start is not None:  # tables by which kernels find their way are not taken over
+            model.model.representation.start(model.arena, recipe.seed)
         return model
 
     # ------------------------------------------------------------ inside
@@ -355,8 +357,10 @@ _watchers: dict[tuple[Any, ...], Any] = {}
 def _compiled(model: Model, readout: Readout) -> Any:
     """The loop for these parts; one for all models whose parts have the same kernels."""
     parts = model.parts
-    bound = {"credit": parts["credit"], f"apply_{model.update.follows}": parts["apply"]}
-    template = _improving.by_gradient if model.update.follows == "gradient" else _improving.by_innovation
+    bound: dict[str, Any] = {"credit": parts["credit"], f"apply_{model.update.follows}": parts["apply"]}
+    template = _improving.by_innovation
+    if model.update.follows == "gradient":
+        template, bound["GATHERS"] = _improving.by_gradient, int(model.learner.gathers)
     openers = {name: parts[name] for name in ("open_carry", "open_memory", "open_probe")}
     key = (model.forward, readout.correct, *bound.values(), *openers.values())
     if key not in _watchers:

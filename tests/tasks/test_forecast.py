@@ -345,3 +345,13 @@ def test_an_influence_that_ran_away_is_begun_anew(broken):
     assert model.guarded == 1
     assert np.isfinite(rows.forecast).all()
     assert np.isfinite(model.arena.real).all()
+
+
+def test_gathered_losses_are_not_lost_where_the_last_of_them_has_no_target():
+    """Truncated BPTT of stride 3: an update is due at every third row, also where that row is missing."""
+    x, t = wave(60), seconds(60)
+    x[0::3] = np.nan  # targets that can be learned from come at rows 2, 5, …; gradients are due at rows 3, 6, …
+    model = Forecaster(learner="tbptt", learner_options={"window": 4, "stride": 3}, lags=2)
+    before = model.arena["net.theta"].copy()
+    model.run(t, x)
+    assert (model.arena["net.theta"] != before).any()
