@@ -9,7 +9,7 @@ from typing import Any
 COLOURS = {"copying": "#1f6fb4", "patterning": "#d1701a"}
 LINES = ("#1f6fb4", "#d1701a", "#2e8b57", "#a23b8f", "#6b5b4b", "#c0392b", "#17889b", "#7f8c1f", "#555555", "#8a6fd1",
          "#b08900")  # fmt: skip
-ROW, TOP, LEFT, WIDE = 15, 78, 158, 330
+ROW, TOP, LEFT, WIDE = 15, 78, 168, 330
 RIGHT, ACROSS, HIGH = LEFT + WIDE + 90, 380, 300
 TITLES = {"copying": "copying", "patterning": "trace patterning"}
 FLOOR = 1e-3  # least error drawn
@@ -38,6 +38,9 @@ def reaches(results: dict[str, Any]) -> Iterator[str]:
         yield f'<circle cx="{LEFT + 6 + 100 * i}" cy="40" r="4.5" fill="{colour}"/>'
         yield text(LEFT + 16 + 100 * i, 44, TITLES[task])
     yield text(LEFT + 240, 44, "line: worst to best seed", more='fill="#666"')
+    for i, name in enumerate(names):
+        if name.endswith("immediate"):
+            yield f'<rect x="8" y="{TOP + ROW * i + 1}" width="{LEFT + WIDE + 22}" height="{ROW - 2}" fill="#f1ecd9"/>'
     for delay in (0, *delays):
         yield line(across(delay), TOP - 8, across(delay), bottom)
         yield text(across(delay), TOP - 14, str(delay) if delay else "none", "middle")
@@ -47,8 +50,6 @@ def reaches(results: dict[str, Any]) -> Iterator[str]:
         if name.partition(" ")[0] != cell:
             cell = name.partition(" ")[0]
             yield line(8, y - ROW / 2, LEFT + WIDE + 30, y - ROW / 2, "#999")
-        if name.endswith("immediate"):
-            yield f'<rect x="8" y="{y - ROW / 2 + 0.5}" width="{LEFT + WIDE + 22}" height="{ROW - 1}" fill="#f1ecd9"/>'
         yield text(LEFT - 14, y + 4, f"{name} ({results['sizes'][name]['units']})", "end")
         for shift, (task, colour) in zip((-2.5, 2.5), COLOURS.items(), strict=True):
             entry = results.get(task, {}).get(name)
