@@ -23,10 +23,10 @@ EXACT = 1e-12
 
 
 def both(out, *shard):
-    """What the script finds, compiled and as plain Python: two processes at a time."""
+    """What the script finds, compiled and as plain Python, where an overflow is an error: two processes at a time."""
     running = [
         subprocess.Popen(
-            [sys.executable, SCRIPT, out / f"{flag}.npz", *map(str, shard)],
+            [sys.executable, "-W", "error", SCRIPT, out / f"{flag}.npz", *map(str, shard)],
             env=os.environ | {"NUMBA_DISABLE_JIT": flag},
             stderr=subprocess.PIPE,
             text=True,

@@ -12,7 +12,9 @@ blocks generalises the columns of Javed et al. (2023, arXiv 2302.05326), which a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -122,26 +124,37 @@ ELMAN_RELU = Cell(
 )  # fmt: skip
 
 
+def _partly(
+    name: str, equation: str, d: int, which: Callable[..., int], links: Callable[[int], Bools], **more: Any
+) -> Cell:
+    """A cell whose units hear at most d others each."""
+
+    def width(n: int, m: int) -> int:
+        return min(n, d) + m + 1
+
+    def start(n: int, m: int, generator: np.random.Generator) -> Array:
+        q = width(n, m)
+        return generator.normal(size=(n, q)) / np.sqrt(q)
+
+    owner = f"{name}_{d}"
+    return Cell(
+        name, equation, SOURCE, blocks((DENSE,)), width,
+        bind(advance, owner, phi=tanh, heard=which, HEARS=d),
+        bind(linearize, owner, slope=tanh_slope, heard=which, HEARS=d),
+        bind(respond, owner, slope=tanh_slope, HEARS=d), start, links=links, **more,
+    )  # fmt: skip
+
+
 @cache
 def bank(block: int = 8) -> Cell:
     """Blocks of `block` units that hear only each other; n must be a multiple of it, or no more than one block."""
 
-    def start(n: int, m: int, generator: np.random.Generator) -> Array:
-        q = min(n, block) + m + 1
-        return generator.normal(size=(n, q)) / np.sqrt(q)
-
     def links(n: int) -> Bools:
         return np.kron(np.eye(-(-n // block), dtype=bool), np.ones((min(n, block),) * 2, bool))
 
-    owner = f"elman_bank_{block}"
-    return Cell(
-        "elman_bank", "s1 = tanh(W s + V x + b), W block-diagonal", SOURCE, blocks((DENSE,)),
-        lambda n, m: min(n, block) + m + 1,
-        bind(advance, owner, phi=tanh, heard=of_block, HEARS=block),
-        bind(linearize, owner, slope=tanh_slope, heard=of_block, HEARS=block),
-        bind(respond, owner, slope=tanh_slope, HEARS=block), start, links=links,
-        multiple=block, options=(Option("block", 8, 1, 256, "units of a block"),), make=bank,
-        chosen=(("block", block),),
+    return _partly(
+        "elman_bank", "s1 = tanh(W s + V x + b), W block-diagonal", block, of_block, links, multiple=block,
+        options=(Option("block", 8, 1, 256, "units of a block"),), make=bank, chosen=(("block", block),),
     )  # fmt: skip
 
 
@@ -149,24 +162,15 @@ def bank(block: int = 8) -> Cell:
 def ring(hears: int = 2) -> Cell:
     """Unit i hears itself and the hears - 1 units before it."""
 
-    def start(n: int, m: int, generator: np.random.Generator) -> Array:
-        q = min(n, hears) + m + 1
-        return generator.normal(size=(n, q)) / np.sqrt(q)
-
     def links(n: int) -> Bools:
         heard_by = np.zeros((n, n), bool)
         for j in range(min(n, hears)):
             heard_by[np.arange(n), (np.arange(n) - j) % n] = True
         return heard_by
 
-    owner = f"elman_ring_{hears}"
-    return Cell(
-        "elman_ring", "s1 = tanh(W s + V x + b), W banded around a ring", SOURCE, blocks((DENSE,)),
-        lambda n, m: min(n, hears) + m + 1,
-        bind(advance, owner, phi=tanh, heard=of_ring, HEARS=hears),
-        bind(linearize, owner, slope=tanh_slope, heard=of_ring, HEARS=hears),
-        bind(respond, owner, slope=tanh_slope, HEARS=hears), start, links=links,
-        options=(Option("hears", 2, 1, 256, "units that one unit hears, itself among them"),), make=ring,
+    return _partly(
+        "elman_ring", "s1 = tanh(W s + V x + b), W banded around a ring", hears, of_ring, links, make=ring,
+        options=(Option("hears", 2, 1, 256, "units that one unit hears, itself among them"),),
         chosen=(("hears", hears),),
     )  # fmt: skip
 

@@ -101,6 +101,19 @@ def spread(structure: Array, J: Array, P: Array, P1: Array) -> None:
 
 
 @kernel
+def own(e: Array, E: Array, grad: Array) -> None:
+    """grad[i] = Σ_a e[a, i] E[a, i]: what a unit's own parameters do to it, E (k, n, q)."""
+    n, q = grad.shape
+    for i in range(n):
+        for p in range(q):
+            grad[i, p] = e[i] * E[0, i, p]
+    for a in range(1, e.shape[0] // n):
+        for i in range(n):
+            for p in range(q):
+                grad[i, p] += e[a * n + i] * E[a, i, p]
+
+
+@kernel
 def first_two(carry: tuple[Array, ...]) -> tuple[Array, Array]:
     """J and D of a carry that begins with them."""
     return carry[0], carry[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from streamrnn._bind import kernel
 from streamrnn._types import Array
 from streamrnn.cells import Cell
-from streamrnn.learners._blocks import first_two, open_two
+from streamrnn.learners._blocks import first_two, open_two, own
 from streamrnn.learners._contract import Carry, Learner, without_recurrence
 from streamrnn.state import Field
 
@@ -20,15 +20,7 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
 
 @kernel
 def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
-    D = carry[1]
-    n, q = grad.shape
-    for i in range(n):
-        for p in range(q):
-            grad[i, p] = e[i] * D[0, i, p]
-    for a in range(1, e.shape[0] // n):
-        for i in range(n):
-            for p in range(q):
-                grad[i, p] += e[a * n + i] * D[a, i, p]
+    own(e, carry[1], grad)
     return True
 
 

@@ -11,7 +11,7 @@ from streamrnn._bind import kernel
 from streamrnn._types import Array
 from streamrnn.cells import Cell
 from streamrnn.kernels.memory import cube, matrix
-from streamrnn.learners._blocks import at, first_two
+from streamrnn.learners._blocks import at, first_two, own
 from streamrnn.learners._contract import Carry
 from streamrnn.state import Field
 
@@ -36,9 +36,9 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
                 E1[a, p] = D[a, i, p]
             for b in range(k):
                 if structure[a, b] != 0:
-                    own = at(structure, J, n, a * n + i, b * n + i)
+                    kept = at(structure, J, n, a * n + i, b * n + i)
                     for p in range(q):
-                        E1[a, p] += own * E[b, i, p]
+                        E1[a, p] += kept * E[b, i, p]
         for a in range(k):
             for p in range(q):
                 E[a, i, p] = E1[a, p]
@@ -46,15 +46,7 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
 
 @kernel
 def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
-    E = carry[2]
-    n, q = grad.shape
-    for i in range(n):
-        for p in range(q):
-            grad[i, p] = e[i] * E[0, i, p]
-    for a in range(1, e.shape[0] // n):
-        for i in range(n):
-            for p in range(q):
-                grad[i, p] += e[a * n + i] * E[a, i, p]
+    own(e, carry[2], grad)
     return True
 
 

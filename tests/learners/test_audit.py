@@ -20,8 +20,9 @@ N, M = 5, 2
 APPROXIMATE = [("snap1", {}), ("immediate", {}), ("tbptt", {"window": 3})]
 
 
-def audited(cell, learner, seed=0, n=N):
-    return Network(Model(cells.get(cell), learners.get(learner), updates.get("sgd"), n, M, audited=True), seed=seed)
+def audited(cell, learner, seed=0, n=N, layers=1):
+    parts = (cells.get(cell), learners.get(learner), updates.get("sgd"))
+    return Network(Model(*parts, n, M, layers, audited=True), seed=seed)
 
 
 def drawn(net, steps, seed=0):
@@ -53,11 +54,12 @@ def test_the_estimate_is_the_true_cosine_within_a_twentieth_over_10000_steps(cel
 
 
 @pytest.mark.parametrize(
-    ("cell", "learner"), [("elman", "rtrl"), ("lstm", "rtrl"), ("lru", "snap1"), ("gru", "hybrid")]
+    ("cell", "learner", "layers"),
+    [("elman", "rtrl", 1), ("lstm", "rtrl", 1), ("lru", "snap1", 1), ("gru", "hybrid", 1), ("lstm", "rtrl", 3)],
 )
-def test_an_exact_learner_has_cosine_one(cell, learner):
+def test_an_exact_learner_has_cosine_one(cell, learner, layers):
     """To 1e-9 with frozen weights, over the steps of the first direction: it knows all of the past."""
-    net = audited(cell, learner)
+    net = audited(cell, learner, layers=layers)
     xs, es = drawn(net, SHORTEST)
     follow(net, xs, es)
     assert net.arena["audit.count"][NUMBER] == 1
