@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from streamrnn import cells, learners, updates
 from streamrnn._bind import bind
 from streamrnn._types import Array, Floats
 from streamrnn.cells import Cell
-from streamrnn.errors import ModelError
+from streamrnn.errors import InputError, ModelError
 from streamrnn.learners import Carry, Learner, audit
 from streamrnn.learners import step as steps
 from streamrnn.learners.stacked import sizes
@@ -45,7 +46,10 @@ class Model:
     audited: bool = False
 
     def __post_init__(self) -> None:
-        limits = (("units", self.n, UNITS), ("inputs", self.m, INPUTS), ("layers", self.layers, LAYERS))
+        limits = (
+            ("units", self.n, UNITS), ("inputs", self.m, INPUTS), ("layers", self.layers, LAYERS),
+            ("outputs", self.outputs, INPUTS),
+        )  # fmt: skip
         for name, value, most in limits:
             if not 1 <= value <= most:
                 raise ModelError(f"a net cannot have this many {name}", got=value, expected=f"1 to {most}")
@@ -53,6 +57,10 @@ class Model:
             raise ModelError(f"the units of a net of {self.cell.name} come in blocks", got=f"units = {self.n}",
                              expected=f"a multiple of {self.cell.multiple}")  # fmt: skip
         _check_pair(self.cell, self.learner, self.m, self.layers)
+        if self.audited and self.learner.gathers:
+            raise ModelError("gradients of several steps that come together cannot be audited",
+                             got=f"audit = true, {_titled(self.learner)}",
+                             expected="audit = false, or stride 1")  # fmt: skip
         if self.audited and not self.learner.learns:
             raise ModelError(f"there is no gradient to audit with the learner {self.learner.name}", got="audit = true",
                              expected="audit = false, or a learner that learns")  # fmt: skip
@@ -61,9 +69,7 @@ class Model:
                              got=f"learner {self.learner.name}, whose errors come back through random weights",
                              expected="another learner, or an update that follows the gradient")  # fmt: skip
         if self.update.follows == "innovation" and self.learner.gathers:
-            chosen = ", ".join(f"{name} {value:g}" for name, value in self.learner.chosen)
-            raise ModelError(f"the update {self.update.name} needs a slope at every step",
-                             got=f"learner {self.learner.name} with {chosen}",
+            raise ModelError(f"the update {self.update.name} needs a slope at every step", got=_titled(self.learner),
                              expected="stride 1, or an update that follows the gradient")  # fmt: skip
 
     @classmethod
@@ -101,7 +107,7 @@ class Model:
     def exact(self) -> bool:
         """Whether the gradient is that of the whole past (with frozen weights), or an approximation."""
         if self.layers > 1:
-            return self.learner.name == "rtrl"
+            return self.learner.stack_exact
         return self.learner.exact(self.cell, self.n, self.m)
 
     @cached_property
@@ -149,7 +155,7 @@ class Model:
             self.representation.start(arena, seed)
         if self.update.start is not None:
             self.update.start(arena)
-        arena["audit.count"][audit.SEED] = seed
+        arena["audit.count"][audit.SEED] = seed ^ audit.DOMAIN
 
     @cached_property
     def parts(self) -> dict[str, Callable[..., Any]]:
@@ -178,6 +184,11 @@ class Model:
         if self.audited:
             return bind(steps.audited_step, owner, follow=parts["follow"], **bound)
         return bind(steps.step, owner, **bound)
+
+
+def _titled(learner: Learner) -> str:
+    chosen = ", ".join(f"{name} {value:g}" for name, value in learner.chosen)
+    return f"learner {learner.name} with {chosen}" if chosen else f"learner {learner.name}"
 
 
 def _check_pair(cell: Cell, learner: Learner, m: int, layers: int) -> None:
@@ -248,7 +259,12 @@ class Network:
         return audit.cosine(self.arena["audit.sums"])
 
     def advance(self, x: Floats, dt: float = 1.0) -> None:
-        """One step with input x (m,), `dt` after the last: moves the state and what the learner carries."""
+        """One step with input x (m,), `dt` > 0 after the last: moves the state and what the learner carries.
+
+        Raises InputError where dt is not a positive number.
+        """
+        if not 0.0 < dt < math.inf:
+            raise InputError("a step has a length", got=dt, expected="more than 0, finite")
         a, do = self.arena, self._parts
         a["net.x"][:] = x
         s, s1, structure = a["net.s"], a["net.s1"], a["net.structure"]
@@ -266,17 +282,29 @@ class Network:
         """∂loss/∂theta (layers n, q), given e = ∂loss/∂output (seen,) at the present state; 0 where none is due."""
         grad = self.arena["net.grad"]
         self.arena["net.e"][:] = e
-        if not self._parts["credit"](self.arena["net.e"], self.carry, grad):
+        if not self._parts["credit"](self.arena["net.structure"], self.arena["net.e"], self.carry, grad):
             grad[:] = 0.0
         if self.model.audited:
             audit.compare(self.arena["net.e"], grad, self.probe)
         return grad.copy()
 
     def apply(self, rate: float) -> None:
-        """Move the weights along the last gradient. For updates that follow the gradient."""
+        """Move the weights along the last gradient. Raises ModelError where the update follows the innovation."""
+        self._follows("gradient", "correct")
         self._parts["apply"](rate, self.arena["net.grad"], self.memory, self.theta)
 
-    def correct(self, error: float, rate: float = 1.0, output: int = 0) -> None:
+    def correct(self, error: float, rate: float = 1.0, output: int = 0, *, first: bool = True) -> None:
         """Move the weights by the error (target - y) of an output, whose slope `credit` gave last: credit(∂y/∂output).
-        For updates that follow the innovation."""
-        self._parts["apply"](rate, output, error, self.arena["net.grad"], self.memory, self.theta)
+
+        Of several outputs each has its error taken before any is corrected; `first` is True for the first of them.
+        Raises ModelError where the update follows the gradient, InputError where there is no such output.
+        """
+        self._follows("innovation", "apply")
+        if not 0 <= output < self.model.outputs:
+            raise InputError("the model has no such output", got=output, expected=f"0 to {self.model.outputs - 1}")
+        self._parts["apply"](rate, output, first, error, self.arena["net.grad"], self.memory, self.theta)
+
+    def _follows(self, what: str, other: str) -> None:
+        if self.model.update.follows != what:
+            raise ModelError(f"the update {self.model.update.name} follows the {self.model.update.follows}",
+                             expected=f"an update that follows the {what}", hint=f"Call {other}()")  # fmt: skip

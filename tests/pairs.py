@@ -79,7 +79,7 @@ def of_update(name):
             if update.follows == "gradient":
                 net.apply(0.05)
             else:
-                net.correct(0.7 - output, 0.05, output)
+                net.correct(0.7 - output, 0.05, output, first=output == 0)
     kept = [net.arena[field.name].ravel() for field in net.model.fields["update"]]
     return {"theta": net.theta.copy(), "memory": np.concatenate(kept)}
 

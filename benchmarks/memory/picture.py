@@ -80,15 +80,17 @@ def courses(results: dict[str, Any], task: str, delay: int, top: float) -> Itera
         yield text(RIGHT + ACROSS * share, bottom + 16, f"{steps * share / 1000:g}", "middle")
     budget = f"thousand steps, of at most {results['conditions']['budget']:g} µs each"
     yield text(RIGHT + ACROSS / 2, bottom + 32, budget, "middle")
-    ends: list[float] = []
     order = sorted(enumerate(shown.items()), key=lambda item: up(item[1][1][-1]))
-    for i, (name, errors) in order:
+    places = [up(errors[-1]) for _, (_, errors) in order]
+    for j in range(1, len(places)):
+        places[j] = max(places[j], places[j - 1] + 14.0)
+    for j in reversed(range(len(places))):
+        places[j] = min(places[j], places[j + 1] - 14.0 if j + 1 < len(places) else bottom)
+    for at, (i, (name, errors)) in zip(places, order, strict=True):
         colour, dash = LINES[i % len(LINES)], 'stroke-dasharray="5 3"' if name.endswith("immediate") else ""
         width = ACROSS / len(errors)
         points = " ".join(f"{RIGHT + width * (j + 0.5):.1f},{up(error):.1f}" for j, error in enumerate(errors))
         yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.8" {dash}/>'
-        at = max(up(errors[-1]), ends[-1] + 14.0 if ends else 0.0)
-        ends.append(at)
         yield line(RIGHT + ACROSS - width / 2, up(errors[-1]), RIGHT + ACROSS + 14, at, colour)
         yield text(RIGHT + ACROSS + 18, at + 4, name, more=f'fill="{colour}"')
 

@@ -15,7 +15,7 @@ def table(results: dict[str, Any]) -> str:
     for task in ("copying", "patterning"):
         entries = results.get(task)
         if entries:
-            rows += ["", f"longest L solved, {task} (units):", "| cell | " + " | ".join(COLUMNS) + " |"]
+            rows += ["", f"longest L solved, {task} (units):", "", "| cell | " + " | ".join(COLUMNS) + " |"]
             rows.append("|---" * (len(COLUMNS) + 1) + "|")
             for cell in dict.fromkeys(name.partition(" ")[0] for name in results["sizes"]):
                 said = [_said(results, task, f"{cell} {learner}") for learner in COLUMNS]

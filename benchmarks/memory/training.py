@@ -47,7 +47,7 @@ def forward(
     raise TypeError("unbound")
 
 
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+def credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
     """Stand-in for the learner's `credit`."""
     raise TypeError("unbound")
 
@@ -90,7 +90,7 @@ def learn(
                 slopes[o, c] = slope[o] * s[c // n, c % n]
         for o in range(outputs):
             slopes[o, seen] = slope[o]
-        if credit(e, carry, grad):
+        if credit(structure, e, carry, grad):
             apply(rate, grad, memory, theta)
         apply(rate, slopes, kept, W)
 

@@ -39,12 +39,13 @@ class Cell:
     equation    one step, in the glossary's symbols
     source      where it is from
     structure   m → (k, k) of ZERO, DIAGONAL, DENSE, UNIFORM: the block of J by which state vector b moves state vector
-                a. UNIFORM: only the sum of s[b] counts, so that all columns of the block are alike; linearize writes
-                its first column alone
+                a. UNIFORM: only the sum of s[b] counts, so that all columns of the block are alike
     width       (n, m) → q, parameters of one unit
     advance     kernel (theta, x, dt, s, s1): writes the next state
-    linearize   kernel (theta, x, dt, s, s1, J, D): writes the non-zero blocks of J (of a diagonal block the diagonal),
-                and D
+    linearize   kernel (theta, x, dt, s, s1, J, D): writes the non-zero blocks of J and all of D (k, n, q). With a dense
+                block anywhere J is (k n, k n), and of a diagonal block the diagonal is written, of a uniform one the
+                first column. With none J is (k n, k), one column a block: J[a n + i, b] is what block (a, b) has in
+                unit i's row, on the diagonal or everywhere
     respond     kernel (theta, x, dt, s, s1, B): writes B (k n, m) = ∂s1/∂x, by which a layer above reaches this one's x
     init        (n, m, generator) → theta (n, q) to start from
 

@@ -47,15 +47,20 @@ def advance(theta: Array, x: Array, dt: float, s: Array, s1: Array) -> None:
 
 
 @kernel
+def slopes(row: Array, x: Array, dt: float, own: float) -> tuple[float, float, float]:
+    """f^dt, ∂s1/∂a_f and ∂s1/∂a_z, where f = σ(a_f) and z = tanh(a_z)."""
+    f, z = gates(row, x, own)
+    keep = power(f, dt)
+    return keep, (own - z) * dt * keep * (1.0 - f), (1.0 - keep) * (1.0 - z * z)
+
+
+@kernel
 def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, D: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     w = m + 2
     for i in range(n):
-        f, z = gates(theta[i], x, s[0, i])
-        keep = power(f, dt)
-        gf = (s[0, i] - z) * dt * keep * (1.0 - f)  # ds1/da_f
-        gz = (1.0 - keep) * (1.0 - z * z)  # ds1/da_z
-        J[i, i] = keep + gf * theta[i, m] + gz * theta[i, w + m]
+        keep, gf, gz = slopes(theta[i], x, dt, s[0, i])
+        J[i, 0] = keep + gf * theta[i, m] + gz * theta[i, w + m]
         for j in range(m):
             D[0, i, j] = gf * x[j]
             D[0, i, w + j] = gz * x[j]
@@ -70,10 +75,7 @@ def respond(theta: Array, x: Array, dt: float, s: Array, s1: Array, B: Array) ->
     n, m = s.shape[1], x.shape[0]
     w = m + 2
     for i in range(n):
-        f, z = gates(theta[i], x, s[0, i])
-        keep = power(f, dt)
-        gf = (s[0, i] - z) * dt * keep * (1.0 - f)
-        gz = (1.0 - keep) * (1.0 - z * z)
+        _keep, gf, gz = slopes(theta[i], x, dt, s[0, i])
         for j in range(m):
             B[i, j] = gf * theta[i, j] + gz * theta[i, w + j]
 

@@ -50,20 +50,25 @@ def advance(theta: Array, x: Array, dt: float, s: Array, s1: Array) -> None:
 
 
 @kernel
+def slopes(row: Array, x: Array, dt: float, s: Array, i: int) -> tuple[float, float, float, float, float]:
+    """z^dt, ∂s1/∂a_r, ∂s1/∂a_z, ∂s1/∂a_c and r times the latter, where a gate is σ(a) and c tanh(a_c)."""
+    r, z, v, c = gates(row, x, s)
+    keep = power(z, dt)
+    gc = (1.0 - keep) * (1.0 - c * c)
+    return keep, gc * v * r * (1.0 - r), (s[0, i] - c) * dt * keep * (1.0 - z), gc, gc * r
+
+
+@kernel
 def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, D: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     w = n + m + 1
     for i in range(n):
-        r, z, v, c = gates(theta[i], x, s)
-        keep = power(z, dt)
-        gc = (1.0 - keep) * (1.0 - c * c)  # ds1/da_c
-        gz = (s[0, i] - c) * dt * keep * (1.0 - z)  # ds1/da_z
-        gr = gc * v * r * (1.0 - r)  # ds1/da_r
+        keep, gr, gz, gc, gv = slopes(theta[i], x, dt, s, i)
         for j in range(n):
-            J[i, j] = gr * theta[i, j] + gz * theta[i, w + j] + gc * r * theta[i, 2 * w + j]
+            J[i, j] = gr * theta[i, j] + gz * theta[i, w + j] + gv * theta[i, 2 * w + j]
             D[0, i, j] = gr * s[0, j]
             D[0, i, w + j] = gz * s[0, j]
-            D[0, i, 2 * w + j] = gc * r * s[0, j]
+            D[0, i, 2 * w + j] = gv * s[0, j]
         J[i, i] += keep
         for j in range(m):
             D[0, i, n + j] = gr * x[j]
@@ -72,7 +77,7 @@ def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, 
         D[0, i, w - 1] = gr
         D[0, i, 2 * w - 1] = gz
         D[0, i, 3 * w - 1] = gc
-        D[0, i, 3 * w] = gc * r
+        D[0, i, 3 * w] = gv
 
 
 @kernel
@@ -80,11 +85,7 @@ def respond(theta: Array, x: Array, dt: float, s: Array, s1: Array, B: Array) ->
     n, m = s.shape[1], x.shape[0]
     w = n + m + 1
     for i in range(n):
-        r, z, v, c = gates(theta[i], x, s)
-        keep = power(z, dt)
-        gc = (1.0 - keep) * (1.0 - c * c)
-        gz = (s[0, i] - c) * dt * keep * (1.0 - z)
-        gr = gc * v * r * (1.0 - r)
+        _keep, gr, gz, gc, _gv = slopes(theta[i], x, dt, s, i)
         for j in range(m):
             B[i, j] = gr * theta[i, n + j] + gz * theta[i, w + n + j] + gc * theta[i, 2 * w + n + j]
 

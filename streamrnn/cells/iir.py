@@ -81,9 +81,9 @@ def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, 
             a1, a2 = feedback(theta[i, p + 2], theta[i, p + 3], RADIUS)
             b1 = theta[i, p + 1]
             r = y * n + i
-            J[r, r], J[r, r + n], J[r, r + 2 * n] = a1, a2, b1
-            J[i, r], J[i, r + n], J[i, r + 2 * n] = g * a1, g * a2, g * b1
-            J[r + n, r] = 1.0
+            J[r, y], J[r, y + 1], J[r, y + 2] = a1, a2, b1
+            J[i, y], J[i, y + 1], J[i, y + 2] = g * a1, g * a2, g * b1
+            J[r + n, y] = 1.0
             t, u = tanh(theta[i, p + 3]), tanh(theta[i, p + 2])
             D[y, i, p] = x[j]
             D[y, i, p + 1] = s[y + 2, i]

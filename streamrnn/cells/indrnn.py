@@ -43,7 +43,7 @@ def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, 
     for i in range(n):
         g = tanh_slope(s1[0, i])
         u = tanh(theta[i, 0] / BOUND)
-        J[i, i] = g * BOUND * u
+        J[i, 0] = g * BOUND * u
         D[0, i, 0] = g * s[0, i] * tanh_slope(u)
         for j in range(m):
             D[0, i, 1 + j] = g * x[j]

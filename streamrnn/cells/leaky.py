@@ -13,7 +13,6 @@ Timescale Neural Network Model (PLoS Computational Biology 2008).
 
 from __future__ import annotations
 
-import math
 from functools import cache
 
 import numpy as np
@@ -22,7 +21,7 @@ from streamrnn._bind import kernel
 from streamrnn._types import Array
 from streamrnn.cells._contract import DENSE, Cell, blocks
 from streamrnn.cells._times import TIMES, log_uniform, spread
-from streamrnn.kernels.scalar import expm1, tanh, tanh_slope
+from streamrnn.kernels.scalar import exp, expm1, tanh, tanh_slope
 
 
 def width(n: int, m: int) -> int:
@@ -45,16 +44,16 @@ def target(row: Array, x: Array, s: Array) -> float:
 def advance(theta: Array, x: Array, dt: float, s: Array, s1: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     for i in range(n):
-        u = dt * math.exp(-theta[i, n + m + 1])
-        s1[0, i] = math.exp(-u) * s[0, i] - expm1(-u) * target(theta[i], x, s)
+        u = dt * exp(-theta[i, n + m + 1])
+        s1[0, i] = exp(-u) * s[0, i] - expm1(-u) * target(theta[i], x, s)
 
 
 @kernel
 def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, D: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     for i in range(n):
-        u = dt * math.exp(-theta[i, n + m + 1])
-        keep = math.exp(-u)
+        u = dt * exp(-theta[i, n + m + 1])
+        keep = exp(-u)
         c = target(theta[i], x, s)
         g = -expm1(-u) * tanh_slope(c)
         for j in range(n):
@@ -71,7 +70,7 @@ def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, 
 def respond(theta: Array, x: Array, dt: float, s: Array, s1: Array, B: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     for i in range(n):
-        g = -expm1(-dt * math.exp(-theta[i, n + m + 1])) * tanh_slope(target(theta[i], x, s))
+        g = -expm1(-dt * exp(-theta[i, n + m + 1])) * tanh_slope(target(theta[i], x, s))
         for j in range(m):
             B[i, j] = g * theta[i, n + j]
 
@@ -80,7 +79,7 @@ def respond(theta: Array, x: Array, dt: float, s: Array, s1: Array, B: Array) ->
 def leak(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     for i in range(n):
-        J[i, i] += math.exp(-dt * math.exp(-theta[i, n + m + 1]))
+        J[i, i] += exp(-dt * exp(-theta[i, n + m + 1]))
 
 
 @cache

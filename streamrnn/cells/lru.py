@@ -16,16 +16,16 @@ Online Learning of Long-Range Dependencies (NeurIPS 2023). Elapsed time is ours.
 
 from __future__ import annotations
 
-import math
 from functools import cache
 
 import numpy as np
 
-from streamrnn._bind import bind, kernel
+from streamrnn._bind import bind
 from streamrnn._types import Array
 from streamrnn.cells._contract import DIAGONAL, Cell, blocks
+from streamrnn.cells._modes import drive, held, held_slope, rates, times
 from streamrnn.cells._times import TIMES, modes, spread
-from streamrnn.kernels.scalar import expm1
+from streamrnn.kernels.scalar import exp
 
 UNIT = 1.0  # stand-in for the shortest time constant at the start
 
@@ -34,81 +34,36 @@ def width(n: int, m: int) -> int:
     return 3 + 2 * (m + 1)
 
 
-@kernel
-def less_one(re: float, im: float) -> tuple[float, float]:
-    """e^(re + i im) - 1, without cancellation near 0."""
-    e, half = expm1(re), math.sin(0.5 * im)
-    return e * math.cos(im) - 2.0 * half * half, (1.0 + e) * math.sin(im)
-
-
-@kernel
-def times(a: float, b: float, c: float, d: float) -> tuple[float, float]:
-    """(a + i b) (c + i d)."""
-    return a * c - b * d, a * d + b * c
-
-
-@kernel
-def over(a: float, b: float, c: float, d: float) -> tuple[float, float]:
-    """(a + i b) / (c + i d)."""
-    size = c * c + d * d
-    return (a * c + b * d) / size, (b * c - a * d) / size
-
-
-@kernel
-def held(row: Array, h: float) -> tuple[float, float, float, float]:
-    """λ^h - 1 and g of the unit with parameters `row`."""
-    rate, turn = math.exp(row[0]), math.exp(row[1])
-    pr, pi = less_one(-rate * h, turn * h)
-    lr, li = less_one(-rate, turn)
-    wr, wi = over(pr, pi, lr, li)
-    gain = math.exp(row[2])
-    return pr, pi, gain * wr, gain * wi
-
-
-@kernel
-def drive(row: Array, x: Array) -> tuple[float, float]:
-    """V x + b of the unit with parameters `row`."""
-    m = x.shape[0]
-    ur, ui = row[3 + m], row[4 + 2 * m]
-    for j in range(m):
-        ur += row[3 + j] * x[j]
-        ui += row[4 + m + j] * x[j]
-    return ur, ui
-
-
 def advance(theta: Array, x: Array, dt: float, s: Array, s1: Array) -> None:
     for i in range(s.shape[1]):
-        pr, pi, gr, gi = held(theta[i], dt / UNIT)
-        ur, ui = drive(theta[i], x)
-        kr, ki = times(1.0 + pr, pi, s[0, i], s[1, i])
-        ar, ai = times(gr, gi, ur, ui)
-        s1[0, i] = kr + ar
-        s1[1, i] = ki + ai
+        rate, turn = rates(theta[i])
+        gain = exp(theta[i, 2])
+        kr, ki, wr, wi = held(rate, turn, dt / UNIT)
+        ur, ui = drive(theta[i], 3, x)
+        tr, ti = times(kr, ki, s[0, i], s[1, i])
+        ar, ai = times(gain * wr, gain * wi, ur, ui)
+        s1[0, i] = tr + ar
+        s1[1, i] = ti + ai
 
 
 def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, D: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     h = dt / UNIT
     for i in range(n):
-        rate, turn, gain = math.exp(theta[i, 0]), math.exp(theta[i, 1]), math.exp(theta[i, 2])
-        pr, pi, gr, gi = held(theta[i], h)
-        lr, li = less_one(-rate, turn)
-        ur, ui = drive(theta[i], x)
-        J[i, i] = 1.0 + pr
-        J[i, n + i] = -pi
-        J[n + i, i] = pi
-        J[n + i, n + i] = 1.0 + pr
-        kr, ki = times(1.0 + pr, pi, s[0, i], s[1, i])
-        ar, ai = times(gr, gi, ur, ui)
-        qr, qi = times(pr, pi, lr, li)
-        # with p = λ^h - 1 and l = λ - 1: ∂(p / l)/∂μ = (h l - p + (h - 1) p l) / l², 0 at h = 1
-        cr, ci = over(h * lr - pr + (h - 1.0) * qr, h * li - pi + (h - 1.0) * qi, lr, li)
-        cr, ci = over(cr, ci, lr, li)
+        rate, turn = rates(theta[i])
+        gain = exp(theta[i, 2])
+        kr, ki, wr, wi = held(rate, turn, h)
+        gr, gi = gain * wr, gain * wi
+        ur, ui = drive(theta[i], 3, x)
+        J[i, 0], J[i, 1] = kr, -ki
+        J[n + i, 0], J[n + i, 1] = ki, kr
+        tr, ti = times(kr, ki, s[0, i], s[1, i])
+        cr, ci = held_slope(rate, turn, h)
         cr, ci = times(gain * cr, gain * ci, ur, ui)
-        mr, mi = h * kr + cr, h * ki + ci  # ∂s1/∂μ
+        mr, mi = h * tr + cr, h * ti + ci  # ∂s1/∂μ
         D[0, i, 0], D[1, i, 0] = -rate * mr, -rate * mi
         D[0, i, 1], D[1, i, 1] = -turn * mi, turn * mr
-        D[0, i, 2], D[1, i, 2] = ar, ai
+        D[0, i, 2], D[1, i, 2] = times(gr, gi, ur, ui)
         for j in range(m + 1):
             z = x[j] if j < m else 1.0
             D[0, i, 3 + j], D[1, i, 3 + j] = gr * z, gi * z
@@ -118,9 +73,11 @@ def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, 
 def respond(theta: Array, x: Array, dt: float, s: Array, s1: Array, B: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     for i in range(n):
-        _pr, _pi, gr, gi = held(theta[i], dt / UNIT)
+        rate, turn = rates(theta[i])
+        gain = exp(theta[i, 2])
+        _kr, _ki, wr, wi = held(rate, turn, dt / UNIT)
         for j in range(m):
-            B[i, j], B[n + i, j] = times(gr, gi, theta[i, 3 + j], theta[i, 4 + m + j])
+            B[i, j], B[n + i, j] = times(gain * wr, gain * wi, theta[i, 3 + j], theta[i, 4 + m + j])
 
 
 @cache

@@ -47,30 +47,34 @@ def advance(theta: Array, x: Array, dt: float, s: Array, s1: Array) -> None:
 
 
 @kernel
+def slopes(row: Array, x: Array, dt: float, own: float) -> tuple[float, float, float]:
+    """(1 - z)^dt, ∂s1/∂a_z where z = σ(a_z), and ∂s1/∂h."""
+    old, h = gates(row, x)
+    keep = power(old, dt)
+    return keep, (h - own) * dt * keep * (1.0 - old), 1.0 - keep
+
+
+@kernel
 def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, D: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     w = m + 1
     for i in range(n):
-        old, h = gates(theta[i], x)
-        keep = power(old, dt)
-        gz = (h - s[0, i]) * dt * keep * (1.0 - old)  # ds1/da_z
-        J[i, i] = keep
+        keep, gz, gh = slopes(theta[i], x, dt, s[0, i])
+        J[i, 0] = keep
         for j in range(m):
             D[0, i, j] = gz * x[j]
-            D[0, i, w + j] = (1.0 - keep) * x[j]
+            D[0, i, w + j] = gh * x[j]
         D[0, i, m] = gz
-        D[0, i, w + m] = 1.0 - keep
+        D[0, i, w + m] = gh
 
 
 @kernel
 def respond(theta: Array, x: Array, dt: float, s: Array, s1: Array, B: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     for i in range(n):
-        old, h = gates(theta[i], x)
-        keep = power(old, dt)
-        gz = (h - s[0, i]) * dt * keep * (1.0 - old)
+        _keep, gz, gh = slopes(theta[i], x, dt, s[0, i])
         for j in range(m):
-            B[i, j] = gz * theta[i, j] + (1.0 - keep) * theta[i, m + 1 + j]
+            B[i, j] = gz * theta[i, j] + gh * theta[i, m + 1 + j]
 
 
 def init(n: int, m: int, generator: np.random.Generator) -> Array:

@@ -1,23 +1,52 @@
-"""Products with J that use its structure: a block of zeros costs nothing, a diagonal one n, a uniform one n, a dense
-one n². What linearize leaves unwritten (zero blocks, off the diagonals, all but the first column of a uniform block) is
-never read. `learners` share these; J is (k n, k n), structure (k, k)."""
+"""Products with J that use its structure: a block of zeros costs nothing, a diagonal one n, a uniform or dense one
+n². What linearize leaves unwritten is never read.
+
+J is (k n, k w), structure (k, k). Block b has its w columns from b w on: n of them where the cell has a dense block
+somewhere (of a diagonal block the diagonal is used, of a uniform one the first column), else one, which holds the
+diagonal, or the value of the uniform row. So what a cell without dense blocks needs of J is k² n numbers.
+"""
 
 from __future__ import annotations
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.cells import DENSE, DIAGONAL, UNIFORM
+from streamrnn.cells import DENSE, DIAGONAL, UNIFORM, ZERO, Cell
 from streamrnn.kernels.memory import cube, matrix
+from streamrnn.state import Field
+
+
+def columns(cell: Cell, n: int, m: int) -> int:
+    """k w, the columns of J."""
+    return cell.states(m) * (1 if cell.only(m, DIAGONAL, UNIFORM) else n)
+
+
+def entries(cell: Cell, n: int, m: int) -> int:
+    """Multiply-adds of a product of J with a vector."""
+    used = {ZERO: 0, DIAGONAL: n, UNIFORM: n * n, DENSE: n * n}
+    return sum(used[block] for row in cell.structure(m) for block in row)
+
+
+def local_fields(cell: Cell, n: int, m: int) -> tuple[Field, Field]:
+    """J (k n, k w) and D (k, n, q)."""
+    k = cell.states(m)
+    return (
+        Field("learner.J", "real", (k * n, columns(cell, n, m))),
+        Field("learner.D", "real", (k, n, cell.width(n, m))),
+    )
 
 
 @kernel
 def at(structure: Array, J: Array, n: int, r: int, c: int) -> float:
-    """J[r, c], whether or not it was written."""
-    block = structure[r // n, c // n]
-    if block == DENSE or (block == DIAGONAL and r % n == c % n):
+    """∂s1[r]/∂s[c], of the flat state (k n,)."""
+    w = J.shape[1] // structure.shape[0]
+    b = c // n
+    block = structure[r // n, b]
+    if block == DENSE:
         return J[r, c]
+    if block == DIAGONAL and r % n == c % n:
+        return J[r, b * w + r % n % w]
     if block == UNIFORM:
-        return J[r, c // n * n]
+        return J[r, b * w]
     return 0.0
 
 
@@ -25,13 +54,13 @@ def at(structure: Array, J: Array, n: int, r: int, c: int) -> float:
 def times(structure: Array, J: Array, v: Array, out: Array) -> None:
     """out = J v; v and out (k n,)."""
     k = structure.shape[0]
-    n = v.shape[0] // k
+    n, w = v.shape[0] // k, J.shape[1] // k
     for r in range(k * n):
         total = 0.0
         for b in range(k):
             block, o = structure[r // n, b], b * n
             if block == DIAGONAL:
-                total += J[r, o + r % n] * v[o + r % n]
+                total += J[r, b * w + r % n % w] * v[o + r % n]
             elif block == DENSE:
                 for j in range(n):
                     total += J[r, o + j] * v[o + j]
@@ -39,7 +68,7 @@ def times(structure: Array, J: Array, v: Array, out: Array) -> None:
                 part = 0.0
                 for j in range(n):
                     part += v[o + j]
-                total += J[r, o] * part
+                total += J[r, b * w] * part
         out[r] = total
 
 
@@ -47,7 +76,7 @@ def times(structure: Array, J: Array, v: Array, out: Array) -> None:
 def back(structure: Array, J: Array, v: Array, out: Array) -> None:
     """out = Jᵀ v; v and out (k n,)."""
     k = structure.shape[0]
-    n = v.shape[0] // k
+    n, w = v.shape[0] // k, J.shape[1] // k
     for c in range(k * n):
         out[c] = 0.0
     for r in range(k * n):
@@ -55,13 +84,13 @@ def back(structure: Array, J: Array, v: Array, out: Array) -> None:
         for b in range(k):
             block, o = structure[r // n, b], b * n
             if block == DIAGONAL:
-                out[o + r % n] += J[r, o + r % n] * g
+                out[o + r % n] += J[r, b * w + r % n % w] * g
             elif block == DENSE:
                 for j in range(n):
                     out[o + j] += J[r, o + j] * g
             elif block == UNIFORM:
                 for j in range(n):
-                    out[o + j] += J[r, o] * g
+                    out[o + j] += J[r, b * w] * g
 
 
 @kernel
@@ -69,14 +98,14 @@ def spread(structure: Array, J: Array, P: Array, P1: Array) -> None:
     """P1 = J P, block by block, P and P1 (k n, w): four rows of P at a time, so that a row of P1 is read and written
     n/4 times."""
     k, width = structure.shape[0], P.shape[1]
-    n = P.shape[0] // k
+    n, w = P.shape[0] // k, J.shape[1] // k
     for r in range(k * n):
         for c in range(width):
             P1[r, c] = 0.0
         for b in range(k):
             block, o = structure[r // n, b], b * n
             if block == DIAGONAL:
-                a0 = J[r, o + r % n]
+                a0 = J[r, b * w + r % n % w]
                 for c in range(width):
                     P1[r, c] += a0 * P[o + r % n, c]
             elif block == DENSE:
@@ -94,7 +123,7 @@ def spread(structure: Array, J: Array, P: Array, P1: Array) -> None:
                         P1[r, c] += a0 * P[o + j, c]
                     j += 1
             elif block == UNIFORM:
-                a0 = J[r, o]
+                a0 = J[r, b * w]
                 for j in range(n):
                     for c in range(width):
                         P1[r, c] += a0 * P[o + j, c]
@@ -121,5 +150,5 @@ def first_two(carry: tuple[Array, ...]) -> tuple[Array, Array]:
 
 @kernel
 def open_two(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Array]:
-    """Views of J (k n, k n) and D (k, n, q)."""
+    """Views of J and D."""
     return matrix(real, table, first), cube(real, table, first + 1)

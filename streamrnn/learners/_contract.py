@@ -1,4 +1,4 @@
-"""What a learner is to the rest: what it carries from step to step, and three kernels over the cell's derivatives.
+"""What a learner is to the rest: what it carries from step to step, and four kernels over the cell's derivatives.
 
 The step of a net is: advance the cell, linearize it into the learner's J and D, propagate. Learners see nothing of a
 cell but J, D and its traits, so that each is written, and compiled, once for all cells.
@@ -23,8 +23,8 @@ class Carry:
     open       kernel (ints, real, table, first) → tuple of views; `first` is the row of the first of the fields
     local      kernel (carry) → (J, D), where the step's derivatives are to be written; for a stack (J, B, D)
     propagate  kernel (structure, carry): moves the influence one step on
-    credit     kernel (e, carry, grad) → bool: writes ∂loss/∂theta for the loss whose slope on the present output is e;
-               False where nothing is to be learned at this step
+    credit     kernel (structure, e, carry, grad) → bool: writes ∂loss/∂theta for the loss whose slope on the present
+               output is e; False where nothing is to be learned at this step
     work       multiply-adds of a step with credit, without those of the cell: their growth with n is tested
     start      (arena, seed): writes what does not start from 0
     """
@@ -60,6 +60,7 @@ class Learner:
     exact       (cell, n, m) → whether the gradient is that of the whole past (with frozen weights)
     refuses     (cell, m) → why this cell cannot be served, or None
     stack       (cell, n, m, layers) → the representation for a stack of layers, where there is one
+    stack_exact its gradient is exact
     learns      False: the recurrent weights stay as they are
     gathers     gradients of several steps come together: credit has to be asked for at every step, be e zero
     unbiased    the gradient is right on average over seeds, though not exact
@@ -77,6 +78,7 @@ class Learner:
     exact: Callable[[Cell, int, int], bool]
     refuses: Callable[[Cell, int], str | None] = for_any
     stack: Callable[[Cell, int, int, int], Carry] | None = None
+    stack_exact: bool = False
     learns: bool = True
     gathers: bool = False
     unbiased: bool = False

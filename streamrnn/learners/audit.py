@@ -33,6 +33,8 @@ from streamrnn.learners._blocks import times
 from streamrnn.state import Field
 
 FADED = 0.01
+LARGEST = 1e30  # a derivative beyond it has run away: nothing is made of it
+DOMAIN = 0x41554449  # the seed of the directions is another than that of a learner's signs
 SHORTEST, LONGEST = 8, 2048  # steps that a probe is heard, and waited for, at the most
 MEMORY = 1.0 / 10_000.0  # share of a step in the sums, once there have been so many
 SEED, HEARD, AGE, SETTLED, NUMBER = range(5)  # entries of the field "audit.count"
@@ -119,8 +121,19 @@ def settle(probe: tuple[Array, ...]) -> None:
         for j in range(d.shape[1]):
             known += d[layer, j] * d[layer, j]
             missing += r[layer, j] * r[layer, j]
-    if missing <= FADED * known:
+    if missing <= FADED * known <= LARGEST:
         count[SETTLED] = count[AGE] + 1
+
+
+@kernel
+def forget(probe: tuple[Array, ...]) -> None:
+    """The state and all influence were set to 0: so is the derivative in the present direction."""
+    count, _v, d, r, _next, _sums = probe
+    for layer in range(d.shape[0]):
+        for j in range(d.shape[1]):
+            d[layer, j] = 0.0
+            r[layer, j] = 0.0
+    count[AGE], count[SETTLED] = 0, 0
 
 
 @kernel(reassociate=True)
@@ -198,7 +211,7 @@ def compare(e: Array, grad: Array, probe: tuple[Array, ...]) -> None:
     for j in range(e.shape[0]):
         size += e[j] * e[j]
         a += e[j] * d[layers - 1, j]
-    if not size > 0.0:
+    if not (size > 0.0 and a * a <= LARGEST * size):
         return
     for layer in range(layers):
         for i in range(n):

@@ -21,7 +21,7 @@ from streamrnn._bind import bind, kernel
 from streamrnn._types import Array
 from streamrnn.cells import DENSE, DIAGONAL, Cell
 from streamrnn.cells._contract import linearize
-from streamrnn.learners._blocks import first_two
+from streamrnn.learners._blocks import columns, first_two
 from streamrnn.learners._contract import Carry, Learner, on_diagonal
 from streamrnn.learners.traces import credit, views
 from streamrnn.state import Field
@@ -33,9 +33,11 @@ def leak(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array) -> No
 
 
 def derive(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, D: Array) -> None:
-    """Here J is (2 k n, k n): above the cell's own J, below what leaks through the diagonals of its dense blocks."""
+    """Here J is (2 k n, k w): above the cell's own J, below what leaks through the diagonals of its dense blocks."""
     linearize(theta, x, dt, s, s1, J, D)
-    n, size = s.shape[1], J.shape[1]
+    n, size = s.shape[1], J.shape[0] // 2
+    if J.shape[1] < size:
+        return  # no dense block
     leaks = J[size:]
     for r in range(size):
         for c in range(r % n, size, n):
@@ -47,6 +49,7 @@ def derive(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, D: 
 def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
     J, D, E, E1 = carry
     k, n, q = D.shape
+    w = J.shape[1] // k
     for i in range(n):
         for a in range(k):
             for p in range(q):
@@ -54,7 +57,7 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
             for b in range(k):
                 if structure[a, b] == DIAGONAL or structure[a, b] == DENSE:
                     above = 0 if structure[a, b] == DIAGONAL else k * n
-                    own = J[above + a * n + i, b * n + i]
+                    own = J[above + a * n + i, b * w + i % w]
                     for p in range(q):
                         E1[a, p] += own * E[b, i, p]
         for a in range(k):
@@ -66,7 +69,7 @@ def leaking(cell: Cell, n: int, m: int) -> Carry:
     """The carry for this cell."""
     k, q = cell.states(m), cell.width(n, m)
     fields = (
-        Field("learner.J", "real", (2 * k * n, k * n)),
+        Field("learner.J", "real", (2 * k * n, columns(cell, n, m))),
         Field("learner.D", "real", (k, n, q)),
         Field("learner.E", "real", (k, n, q)),
         Field("learner.E1", "real", (k, q)),
@@ -82,7 +85,7 @@ def apart(cell: Cell) -> Callable[..., None]:
 EPROP = Learner(
     "eprop", "E[i] <- leak[i] E[i] + D[i], grad[i] = e[i] E[i]",
     "about that of the forward pass; n q numbers kept",
-    "Bellec et al., Nature Communications 11 (2020), equations 3-5",
+    "Bellec et al., Nature Communications 11 (2020), equations 3-5 and 14",
     leaking, on_diagonal, derivative=apart,
 )  # fmt: skip
 RFLO = Learner(

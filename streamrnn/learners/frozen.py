@@ -16,7 +16,7 @@ from streamrnn.state import Field
 
 
 @kernel
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+def credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
     for i in range(grad.shape[0]):
         for p in range(grad.shape[1]):
             grad[i, p] = 0.0

@@ -22,29 +22,28 @@ from functools import cache
 from streamrnn._bind import kernel
 from streamrnn._options import Option
 from streamrnn._types import Array
-from streamrnn.cells import DIAGONAL, ZERO, Cell
+from streamrnn.cells import Cell
 from streamrnn.kernels.memory import cube, matrix, tesseract, vector
-from streamrnn.learners._blocks import back
+from streamrnn.learners._blocks import back, columns, entries
 from streamrnn.learners._contract import Carry, Learner, always
 from streamrnn.state import Field
 
 
 @kernel
-def views(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Array, Array, Array, Array, Array]:
+def views(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Array, Array, Array, Array]:
     return (
         vector(ints, table, first),
-        matrix(ints, table, first + 1),
-        cube(real, table, first + 2),
+        cube(real, table, first + 1),
+        tesseract(real, table, first + 2),
         tesseract(real, table, first + 3),
-        tesseract(real, table, first + 4),
-        matrix(real, table, first + 5),
+        matrix(real, table, first + 4),
     )
 
 
 @kernel
 def local(carry: tuple[Array, ...]) -> tuple[Array, Array]:
     """The place of the coming step in the rings."""
-    steps, _structure, J, D, _M, _delta = carry
+    steps, J, D, _M, _delta = carry
     at = steps[0] % D.shape[0]
     return J[at], D[at]
 
@@ -80,10 +79,7 @@ def meet(delta: Array, M: Array, grad: Array) -> None:
 
 @kernel
 def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
-    steps, own, J, D, M, delta = carry
-    for a in range(own.shape[0]):
-        for b in range(own.shape[1]):
-            own[a, b] = structure[a, b]
+    steps, J, D, M, delta = carry
     H, size = D.shape[0] // 2, M.shape[1]
     block, step = steps[0] // H, steps[0] % H
     steps[0] += 1
@@ -110,8 +106,8 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
 
 
 @kernel
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
-    steps, structure, J, D, M, delta = carry
+def credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+    steps, J, D, M, delta = carry
     H, size = D.shape[0] // 2, M.shape[1]
     n, q = grad.shape
     now = steps[0] - 1
@@ -143,14 +139,12 @@ def hybrid(block: int = 0) -> Learner:
         k, q, H = cell.states(m), cell.width(n, m), block or n
         fields = (
             Field("learner.steps", "ints", (1,)),
-            Field("learner.structure", "ints", (k, k)),
-            Field("learner.J", "real", (2 * H, k * n, k * n)),
+            Field("learner.J", "real", (2 * H, k * n, columns(cell, n, m))),
             Field("learner.D", "real", (2 * H, k, n, q)),
             Field("learner.M", "real", (2, k * n, n, q)),
             Field("learner.delta", "real", (4, k * n)),
         )
-        kinds = [kind for row in cell.structure(m) for kind in row if kind != ZERO]
-        once = sum(n if kind == DIAGONAL else n * n for kind in kinds) + k * n * q
+        once = entries(cell, n, m) + k * n * q
         work = (k * n / H + 2) * H * once + (k * n / H + 1) * k * n * n * q
         return Carry(fields, views, local, propagate, credit, work)
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from streamrnn._bind import kernel
 from streamrnn._types import Array
 from streamrnn.cells import Cell
-from streamrnn.learners._blocks import first_two, open_two, own
+from streamrnn.learners._blocks import first_two, local_fields, open_two, own
 from streamrnn.learners._contract import Carry, Learner, without_recurrence
-from streamrnn.state import Field
 
 
 @kernel
@@ -19,7 +18,7 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
 
 
 @kernel
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+def credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
     own(e, carry[1], grad)
     return True
 
@@ -27,7 +26,7 @@ def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
 def immediate(cell: Cell, n: int, m: int) -> Carry:
     """The carry for this cell."""
     k, q = cell.states(m), cell.width(n, m)
-    fields = (Field("learner.J", "real", (k * n, k * n)), Field("learner.D", "real", (k, n, q)))
+    fields = local_fields(cell, n, m)
     return Carry(fields, open_two, first_two, propagate, credit, float(k * n * q))
 
 

@@ -85,7 +85,7 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
 
 
 @kernel
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+def credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
     B, a = carry[2], carry[4]
     n, q = grad.shape
     for i in range(n):

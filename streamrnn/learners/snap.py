@@ -24,8 +24,9 @@ from streamrnn._options import Option
 from streamrnn._types import Array, Bools
 from streamrnn.cells import DENSE, DIAGONAL, UNIFORM, ZERO, Cell
 from streamrnn.kernels.memory import cube, matrix, vector
-from streamrnn.learners._blocks import first_two
+from streamrnn.learners._blocks import first_two, local_fields
 from streamrnn.learners._contract import Carry, Learner
+from streamrnn.learners.dense import dense
 from streamrnn.state import Arena, Field
 
 
@@ -77,19 +78,20 @@ def along(row: Array, each: int, runs: Array, q: int, P: Array, P1: Array) -> No
 def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
     J, D, P, P1, rows, _unit, runs = carry
     k, n, q = D.shape
+    w = J.shape[1] // k
     for a in range(k):
         for c in range(P1.shape[1]):
             P1[a, c] = 0.0
         for b in range(k):
             if structure[a, b] == DIAGONAL:
                 for r in range(n):
-                    own = J[a * n + r, b * n + r]
+                    own = J[a * n + r, b * w + r % w]
                     for c in range(rows[r, 0] * q, rows[r, 1] * q):
                         P1[a, place(c)] += own * P[b, place(c)]
             elif structure[a, b] != ZERO:
                 each = 0 if structure[a, b] == UNIFORM else 1
                 for r in range(n):
-                    row = J[a * n + r, b * n : b * n + n]
+                    row = J[a * n + r, b * w : b * w + w]
                     along(row, each, runs[rows[r, 3] : rows[r, 4]], q, P[b], P1[a])
         for r in range(n):
             for p in range(q):
@@ -100,7 +102,7 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
 
 
 @kernel
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+def credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
     _J, _D, P, _P1, rows, unit, _runs = carry
     n, q = grad.shape
     for i in range(n):
@@ -160,6 +162,8 @@ def runs_of(kept: Bools, heard: Bools) -> list[tuple[int, int, int, int, int]]:
 
 def sparse(cell: Cell, n: int, m: int, kept: Bools) -> Carry:
     """The influence of the pairs that are kept."""
+    if kept.all():
+        return dense(cell, n, m)
     k, q, pairs = cell.states(m), cell.width(n, m), int(kept.sum())
     runs = runs_of(kept, hears(cell, n, m))
     ends = np.cumsum(kept.sum(1))
@@ -173,8 +177,7 @@ def sparse(cell: Cell, n: int, m: int, kept: Bools) -> Carry:
         arena["learner.runs"][:] = runs
 
     fields = (
-        Field("learner.J", "real", (k * n, k * n)),
-        Field("learner.D", "real", (k, n, q)),
+        *local_fields(cell, n, m),
         Field("learner.P", "real", (k, pairs * q)),
         Field("learner.P1", "real", (k, pairs * q)),
         Field("learner.rows", "ints", (n, 5)),

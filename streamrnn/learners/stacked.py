@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.cells import DIAGONAL, ZERO, Cell
+from streamrnn.cells import ZERO, Cell
 from streamrnn.kernels.memory import cube, matrix, tesseract, vector
-from streamrnn.learners._blocks import back, spread
+from streamrnn.learners._blocks import back, columns, entries, spread
 from streamrnn.learners._contract import Carry
 from streamrnn.learners.traces import propagate as trace
 from streamrnn.state import Field
@@ -79,7 +79,7 @@ def joint_propagate(structure: Array, carry: tuple[Array, ...]) -> None:
 
 
 @kernel
-def joint_credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+def joint_credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
     P = carry[3]
     top, q = P.shape[0] - 1, grad.shape[1]
     for i in range(grad.shape[0]):
@@ -94,14 +94,13 @@ def joint(cell: Cell, n: int, m: int, layers: int) -> Carry:
     """Exact RTRL of a stack."""
     k, q, outputs = sizes(cell, n, m)
     fields = (
-        Field("learner.J", "real", (layers, k * n, k * n)),
+        Field("learner.J", "real", (layers, k * n, k * (columns(cell, n, m) // cell.states(m)))),
         Field("learner.B", "real", (layers, k * n, outputs)),
         Field("learner.D", "real", (layers, k, n, q)),
         Field("learner.P", "real", (layers, k * n, layers * n * q)),
         Field("learner.P1", "real", (layers, k * n, layers * n * q)),
     )
-    kinds = [kind for row in cell.structure(outputs) for kind in row if kind != ZERO]
-    once = sum(n if kind == DIAGONAL else n * n for kind in kinds)
+    once = entries(cell, n, outputs)
     work = float((layers**2 * once + layers * (layers - 1) // 2 * k * n * outputs + layers * outputs) * n * q)
     return Carry(fields, joint_views, joint_local, joint_propagate, joint_credit, work)
 
@@ -109,24 +108,23 @@ def joint(cell: Cell, n: int, m: int, layers: int) -> Carry:
 @kernel
 def spatial_views(
     ints: Array, real: Array, table: Array, first: int
-) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array]:
     return (
         vector(ints, table, first),
-        matrix(ints, table, first + 1),
+        cube(real, table, first + 1),
         cube(real, table, first + 2),
-        cube(real, table, first + 3),
+        tesseract(real, table, first + 3),
         tesseract(real, table, first + 4),
-        tesseract(real, table, first + 5),
+        matrix(real, table, first + 5),
         matrix(real, table, first + 6),
         matrix(real, table, first + 7),
-        matrix(real, table, first + 8),
     )
 
 
 @kernel
 def spatial_local(carry: tuple[Array, ...]) -> tuple[Array, Array, Array]:
     """The place of the coming step in the rings."""
-    steps, _structure, J, B, D = carry[0], carry[1], carry[2], carry[3], carry[4]
+    steps, J, B, D = carry[0], carry[1], carry[2], carry[3]
     layers = D.shape[0]
     slot = steps[0] % (J.shape[0] // layers) * layers
     return J[slot : slot + layers], B[slot : slot + layers], D
@@ -134,12 +132,9 @@ def spatial_local(carry: tuple[Array, ...]) -> tuple[Array, Array, Array]:
 
 @kernel
 def spatial_propagate(structure: Array, carry: tuple[Array, ...]) -> None:
-    steps, own, J, _B, D, E, E1, _delta, _rho = carry
+    steps, J, _B, D, E, E1, _delta, _rho = carry
     layers, k, n, q = D.shape
     window = J.shape[0] // layers
-    for a in range(own.shape[0]):
-        for b in range(own.shape[1]):
-            own[a, b] = structure[a, b]
     now, last = steps[0] % window * layers, (steps[0] - 1) % window * layers
     for layer in range(layers):
         for a in range(k):
@@ -151,9 +146,9 @@ def spatial_propagate(structure: Array, carry: tuple[Array, ...]) -> None:
 
 
 @kernel
-def spatial_credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+def spatial_credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
     """delta (K, k n) holds the errors that reach the present layer's outputs, one row a step back."""
-    steps, structure, J, B, D, E, _E1, delta, rho = carry
+    steps, J, B, D, E, _E1, delta, rho = carry
     layers, k, n, q = D.shape
     window, outputs = J.shape[0] // layers, B.shape[2]
     reach = min(steps[0], window)
@@ -193,8 +188,7 @@ def spatial(window: int, cell: Cell, n: int, m: int, layers: int) -> Carry:
     k, q, outputs = sizes(cell, n, m)
     fields = (
         Field("learner.steps", "ints", (1,)),
-        Field("learner.structure", "ints", (layers * k, k)),
-        Field("learner.J", "real", (window * layers, k * n, k * n)),
+        Field("learner.J", "real", (window * layers, k * n, k * (columns(cell, n, m) // cell.states(m)))),
         Field("learner.B", "real", (window * layers, k * n, outputs)),
         Field("learner.D", "real", (layers, k, n, q)),
         Field("learner.E", "real", (window * layers, k, n, q)),
@@ -202,8 +196,8 @@ def spatial(window: int, cell: Cell, n: int, m: int, layers: int) -> Carry:
         Field("learner.delta", "real", (window, k * n)),
         Field("learner.rho", "real", (2, k * n)),
     )
-    kinds = [kind for row in cell.structure(outputs) for kind in row if kind != ZERO]
-    once = sum(n if kind == DIAGONAL else n * n for kind in kinds)
+    once = entries(cell, n, outputs)
+    blocks = sum(block != ZERO for row in cell.structure(outputs) for block in row)
     down = (layers - 1) * (once + k * n * outputs) + layers * outputs * q
-    work = float(window * down + layers * len(kinds) * n * q)
+    work = float(window * down + layers * blocks * n * q)
     return Carry(fields, spatial_views, spatial_local, spatial_propagate, spatial_credit, work)

@@ -16,7 +16,7 @@ from streamrnn._bind import kernel
 from streamrnn._types import Array
 from streamrnn.cells import UNIFORM, Cell
 from streamrnn.kernels.memory import cube, matrix
-from streamrnn.learners._blocks import first_two
+from streamrnn.learners._blocks import first_two, local_fields
 from streamrnn.learners._contract import Carry
 from streamrnn.state import Field
 
@@ -42,7 +42,7 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
                 Z0[a, i, p] = Z[a, i, p]
     for r in range(k * n):
         for b in range(k):
-            u[r, b] = J[r, b * n] if structure[r // n, b] == UNIFORM else 0.0
+            u[r, b] = J[r, b] if structure[r // n, b] == UNIFORM else 0.0
     for a in range(k):
         for i in range(n):
             for p in range(q):
@@ -57,7 +57,7 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
 
 
 @kernel
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+def credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
     _J, D, _Z, Z0, u = carry
     k, n, q = D.shape
     for i in range(n):
@@ -81,8 +81,7 @@ def sums(cell: Cell, n: int, m: int) -> Carry:
     """The carry for this cell."""
     k, q = cell.states(m), cell.width(n, m)
     fields = (
-        Field("learner.J", "real", (k * n, k * n)),
-        Field("learner.D", "real", (k, n, q)),
+        *local_fields(cell, n, m),
         Field("learner.Z", "real", (k, n, q)),
         Field("learner.Z0", "real", (k, n, q)),
         Field("learner.u", "real", (k * n, k)),

@@ -16,40 +16,36 @@ from functools import cache
 from streamrnn._bind import kernel
 from streamrnn._options import Option
 from streamrnn._types import Array
-from streamrnn.cells import DIAGONAL, ZERO, Cell
+from streamrnn.cells import Cell
 from streamrnn.errors import ModelError
 from streamrnn.kernels.memory import cube, matrix, tesseract, vector
-from streamrnn.learners._blocks import back
+from streamrnn.learners._blocks import back, columns, entries
 from streamrnn.learners._contract import Carry, Learner, without_recurrence
 from streamrnn.state import Field
 
 
 @kernel
-def views(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Array, Array, Array, Array, Array]:
+def views(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Array, Array, Array, Array]:
     return (
         vector(ints, table, first),
-        matrix(ints, table, first + 1),
-        cube(real, table, first + 2),
-        tesseract(real, table, first + 3),
+        cube(real, table, first + 1),
+        tesseract(real, table, first + 2),
+        matrix(real, table, first + 3),
         matrix(real, table, first + 4),
-        matrix(real, table, first + 5),
     )
 
 
 @kernel
 def local(carry: tuple[Array, ...]) -> tuple[Array, Array]:
     """The place of the coming step in the rings."""
-    steps, _structure, J, D, _owed, _delta = carry
+    steps, J, D, _owed, _delta = carry
     at = steps[0] % D.shape[0]
     return J[at], D[at]
 
 
 @kernel
 def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
-    steps, own, _J, _D, owed, _delta = carry
-    for a in range(own.shape[0]):
-        for b in range(own.shape[1]):
-            own[a, b] = structure[a, b]
+    steps, _J, _D, owed, _delta = carry
     slot = steps[0] % owed.shape[0]
     for r in range(owed.shape[1]):
         owed[slot, r] = 0.0
@@ -57,8 +53,8 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
 
 
 @kernel
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
-    steps, structure, J, D, owed, delta = carry
+def credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+    steps, J, D, owed, delta = carry
     window, k, n, q = D.shape
     stride = owed.shape[0]
     now = steps[0] - 1
@@ -102,14 +98,12 @@ def tbptt(window: int = 32, stride: int = 1) -> Learner:
         k, q = cell.states(m), cell.width(n, m)
         fields = (
             Field("learner.steps", "ints", (1,)),
-            Field("learner.structure", "ints", (k, k)),
-            Field("learner.J", "real", (window, k * n, k * n)),
+            Field("learner.J", "real", (window, k * n, columns(cell, n, m))),
             Field("learner.D", "real", (window, k, n, q)),
             Field("learner.owed", "real", (stride, cell.seen * n)),
             Field("learner.delta", "real", (2, k * n)),
         )
-        kinds = [kind for row in cell.structure(m) for kind in row if kind != ZERO]
-        work = window * (sum(n if kind == DIAGONAL else n * n for kind in kinds) + k * n * q) / stride
+        work = window * (entries(cell, n, m) + k * n * q) / stride
         return Carry(fields, views, local, propagate, credit, work)
 
     return Learner(

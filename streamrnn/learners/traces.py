@@ -11,7 +11,7 @@ from streamrnn._bind import kernel
 from streamrnn._types import Array
 from streamrnn.cells import Cell
 from streamrnn.kernels.memory import cube, matrix
-from streamrnn.learners._blocks import at, first_two, own
+from streamrnn.learners._blocks import at, first_two, local_fields, own
 from streamrnn.learners._contract import Carry
 from streamrnn.state import Field
 
@@ -45,7 +45,7 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
 
 
 @kernel
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+def credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
     own(e, carry[2], grad)
     return True
 
@@ -54,8 +54,7 @@ def traces(cell: Cell, n: int, m: int) -> Carry:
     """The carry for this cell."""
     k, q = cell.states(m), cell.width(n, m)
     fields = (
-        Field("learner.J", "real", (k * n, k * n)),
-        Field("learner.D", "real", (k, n, q)),
+        *local_fields(cell, n, m),
         Field("learner.E", "real", (k, n, q)),
         Field("learner.E1", "real", (k, q)),
     )

@@ -18,10 +18,10 @@ import math
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.cells import DIAGONAL, ZERO, Cell
+from streamrnn.cells import Cell
 from streamrnn.kernels.memory import cube, matrix, vector
 from streamrnn.kernels.noise import sign
-from streamrnn.learners._blocks import first_two, times
+from streamrnn.learners._blocks import entries, first_two, local_fields, times
 from streamrnn.learners._contract import Carry, Learner
 from streamrnn.state import Arena, Field
 
@@ -73,7 +73,7 @@ def propagate(structure: Array, carry: tuple[Array, ...]) -> None:
 
 
 @kernel
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+def credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
     u, w = carry[2][0], carry[3]
     n, q = grad.shape
     total = 0.0
@@ -93,16 +93,14 @@ def uoro(cell: Cell, n: int, m: int) -> Carry:
     """The carry for this cell."""
     k, q = cell.states(m), cell.width(n, m)
     fields = (
-        Field("learner.J", "real", (k * n, k * n)),
-        Field("learner.D", "real", (k, n, q)),
+        *local_fields(cell, n, m),
         Field("learner.u", "real", (3, k * n)),
         Field("learner.w", "real", (n * q,)),
         Field("learner.w1", "real", (n * q,)),
         Field("learner.steps", "ints", (1,)),
         Field("learner.seed", "ints", (1,)),
     )
-    kinds = [kind for row in cell.structure(m) for kind in row if kind != ZERO]
-    work = float(sum(n if kind == DIAGONAL else n * n for kind in kinds) + (k + 2) * n * q)
+    work = float(entries(cell, n, m) + (k + 2) * n * q)
     return Carry(fields, views, first_two, propagate, credit, work, start)
 
 

@@ -20,7 +20,7 @@ LARGEST_GRADIENT = 1e15
 GATHERS = 0  # stand-in for whether the learner is to be asked at every step
 
 
-def credit(e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
+def credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) -> bool:
     """Stand-in for the learner's gradient."""
     raise TypeError("unbound")
 
@@ -30,7 +30,9 @@ def apply_gradient(rate: float, grad: Array, memory: tuple[Array, ...], theta: A
     raise TypeError("unbound")
 
 
-def apply_innovation(rate: float, output: int, error: float, H: Array, memory: tuple[Array, ...], theta: Array) -> None:
+def apply_innovation(
+    rate: float, output: int, first: bool, error: float, H: Array, memory: tuple[Array, ...], theta: Array
+) -> None:
     """Stand-in for the step of an update that follows the innovation."""
     raise TypeError("unbound")
 
@@ -82,7 +84,7 @@ def towards(c: int, weights: Array, feedback: Array, size: float, e: Array) -> N
 
 def by_gradient(
     x: Array, rows: int, hyper: Array, valid: Array, base: Array, scale: Array, features: Array, weights: Array,
-    feedback: Array, error: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...],
+    feedback: Array, error: Array, structure: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...],
     probe: tuple[Array, ...], grad: Array, theta: Array,
 ) -> bool:  # fmt: skip
     """Follow ∂(half the mean squared one-step error)/∂theta; False where it has run away."""
@@ -100,11 +102,18 @@ def by_gradient(
             some = True
     if not some and GATHERS == 0:
         return True
-    if not credit(e, carry, grad):
+    if not credit(structure, e, carry, grad):
         return True
     if not all_within(grad, LARGEST_GRADIENT):
         return False
     if probe[1].shape[1] > 0:
+        if feedback.shape[0] > 0:  # judged by the slope that the errors should have come back with
+            for i in range(e.shape[0]):
+                e[i] = 0.0
+            for c in range(channels):
+                if valid[r, c] != 0 and usable(x[c]):
+                    miss = head_miss(x, c, r, hyper[CLIP_ERROR], base, scale, features, weights, error)
+                    towards(c, weights, feedback[:0], -miss / channels, e)
         compare(e, grad, probe)
     if hyper[CLIP_GRADIENT] > 0.0:
         shorten(grad, hyper[CLIP_GRADIENT])
@@ -114,14 +123,14 @@ def by_gradient(
 
 def by_innovation(
     x: Array, rows: int, hyper: Array, valid: Array, base: Array, scale: Array, features: Array, weights: Array,
-    feedback: Array, error: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...],
+    feedback: Array, error: Array, structure: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...],
     probe: tuple[Array, ...], grad: Array, theta: Array,
 ) -> bool:  # fmt: skip
     """One channel after another: its error, and the slope of its one-step forecast; False where that has run away."""
     ring, channels = valid.shape
     if rows == 0:
         return True
-    r = (rows - 1) % ring
+    r, first = (rows - 1) % ring, True
     for c in range(channels):
         if valid[r, c] == 0 or not usable(x[c]):
             continue
@@ -129,11 +138,12 @@ def by_innovation(
         for i in range(e.shape[0]):
             e[i] = 0.0
         towards(c, weights, feedback, 1.0, e)
-        if not credit(e, carry, grad):
+        if not credit(structure, e, carry, grad):
             continue
         if not all_within(grad, LARGEST_GRADIENT):
             return False
         if probe[1].shape[1] > 0:
             compare(e, grad, probe)
-        apply_innovation(hyper[RATE], c, miss, grad, memory, theta)
+        apply_innovation(hyper[RATE], c, first, miss, grad, memory, theta)
+        first = False
     return True

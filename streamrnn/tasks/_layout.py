@@ -17,7 +17,7 @@ from streamrnn.state import Field
 ) = range(36)  # fmt: skip
 
 # entries of the field "clock"
-ROWS, TIME, ALARM, SINCE, LOUD, ALARMS, GUARDED = range(7)
+ROWS, TIME, ALARM, SINCE, LOUD, ALARMS, GUARDED, RAN_AWAY = range(8)
 # entries of the field "hyper"
 RATE, MISS, HALF_LIFE, THRESHOLD, HOLD, SCORING, CLIP_ERROR, CLIP_GRADIENT, SECONDS = range(9)
 # entries of the field "pace"

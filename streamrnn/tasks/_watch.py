@@ -10,6 +10,7 @@ import math
 
 from streamrnn._types import Array
 from streamrnn.kernels.memory import cube, matrix, tesseract, vector
+from streamrnn.learners.audit import forget
 from streamrnn.tasks import _layout as at
 from streamrnn.tasks._forecasting import describe, inputs, issue, judge, observe, pace, settle
 from streamrnn.tasks._improving import all_within
@@ -26,7 +27,8 @@ CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX = at.CHANGE, at.SHORT, at.LAGS, at.
 WIDTH, REGRET, ERROR, MIXERROR, SIGMA = at.WIDTH, at.REGRET, at.ERROR, at.MIXERROR, at.SIGMA
 QUANTILE, JUDGED, STATISTICS, RESIDUAL, STAGES = at.QUANTILE, at.JUDGED, at.STATISTICS, at.RESIDUAL, at.STAGES
 LONG, TAILS, SURPRISE, FEATURES, WEIGHTS, OWN = at.LONG, at.TAILS, at.SURPRISE, at.FEATURES, at.WEIGHTS, at.OWN
-ROWS, TIME, GUARDED, SINCE, PEAK, KEEP, DT = at.ROWS, at.TIME, at.GUARDED, at.SINCE, at.PEAK, at.KEEP, at.DT
+ROWS, TIME, GUARDED, RAN_AWAY, SINCE = at.ROWS, at.TIME, at.GUARDED, at.RAN_AWAY, at.SINCE
+PEAK, KEEP, DT = at.PEAK, at.KEEP, at.DT
 MISS, HALF_LIFE, THRESHOLD, SCORING = at.MISS, at.HALF_LIFE, at.THRESHOLD, at.SCORING
 CLIP_ERROR, SECONDS = at.CLIP_ERROR, at.SECONDS
 LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP = at.LEARNER, at.UPDATE, at.READOUT, at.PROBE, at.TAPS, at.TOP
@@ -63,7 +65,7 @@ def forward(
 
 def improve(
     x: Array, rows: int, hyper: Array, valid: Array, base: Array, scale: Array, features: Array, weights: Array,
-    feedback: Array, error: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...],
+    feedback: Array, error: Array, structure: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...],
     probe: tuple[Array, ...], grad: Array, theta: Array,
 ) -> bool:  # fmt: skip
     """Stand-in for a template of `_improving`."""
@@ -167,25 +169,13 @@ def watch(
                 row[5] = (time[i] - clock[SINCE]) * 1e-9
 
         if not improve(
-            x,
-            rows,
-            hyper,
-            valid,
-            base,
-            scale,
-            features,
-            weights,
-            feedback,
-            error,
-            e,
-            carry,
-            memory,
-            probe,
-            grad,
-            theta,
-        ):  # the influence has grown out of bounds: forget it and begin anew
+            x, rows, hyper, valid, base, scale, features, weights, feedback, error, structure, e, carry, memory, probe,
+            grad, theta,
+        ):  # fmt: skip
+            # the influence has grown out of bounds: forget it and begin anew
             clock[GUARDED] += 1
             real[places[FORGET_FROM] : places[FORGET_TO]] = 0.0
+            forget(probe)
         learn(x, rows, hyper[CLIP_ERROR], rates, valid, base, scale, features, readout, weights, error, judged)
         observe(x, rows, rates, seen, stale, first, start, known, last, moments, change, short, lags, mix, statistics)
         for c in range(channels):
@@ -199,6 +189,10 @@ def watch(
             clock[GUARDED] += 1
             s[:] = 0.0
             real[places[FORGET_FROM] : places[FORGET_TO]] = 0.0
+            forget(probe)
+            if clock[RAN_AWAY] == rows - 1:  # twice in turn: it is the weights, and they would do it for ever
+                theta[:] *= 0.5
+            clock[RAN_AWAY] = rows
         now = rows % ring
         if describe(
             rows, seen, stale, last, moments, change, short, lags, taps, output, x_net, base, scale, valid,

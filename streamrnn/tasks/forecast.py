@@ -17,7 +17,7 @@ from streamrnn._bind import bind
 from streamrnn._misfit import misfit
 from streamrnn._types import Array, Floats, Ints
 from streamrnn.errors import InputError, ModelError, StateError
-from streamrnn.learners import audit
+from streamrnn.learners import Learner, audit
 from streamrnn.model import Model
 from streamrnn.readouts import Readout
 from streamrnn.state import Arena, Layout, StoredState, read_bytes
@@ -25,11 +25,14 @@ from streamrnn.tasks import _forecasting, _improving, _layout
 from streamrnn.tasks._rows import Rows, columns, slots, split
 from streamrnn.tasks._watch import watch
 from streamrnn.tasks.recipe import Recipe
+from streamrnn.updates import Update
 
 Sample: TypeAlias = float | Sequence[float | None] | Mapping[str, float] | npt.NDArray[Any]
 """One row: a number, one number a channel, or channel name → number. NaN, None or a missing name is a missing value."""
 
 SECOND = 1_000_000_000
+LARGEST_MODEL = 8 << 30
+"""Bytes that the memory of one stream's model may take."""
 
 
 class Forecast(NamedTuple):
@@ -71,7 +74,13 @@ class Forecaster:
         self._taps = _layout.lags_for(c, r.lags)
         self.model = _model(r, c)
         self.readout = readouts.get(r.readout, r.readout_options)
-        self.arena = Arena(_plan(self.model, self.readout, r, c, self.scoring))
+        plan = _plan(self.model, self.readout, r, c, self.scoring)
+        if plan.nbytes > LARGEST_MODEL:
+            raise ModelError(f"a model of {plan.nbytes / 2**30:,.1f} GiB is too large",
+                             got=f"units = {r.units}, layers = {r.layers}, learner {r.learner}, {c} channels",
+                             expected=f"{LARGEST_MODEL / 2**30:g} GiB at the most",
+                             hint="Fewer units, or a learner that keeps less: docs/learners.md")  # fmt: skip
+        self.arena = Arena(plan)
         self._width = columns(c, r.horizon)
         self._places = self._find_places()
         self._watch = _compiled(self.model, self.readout)
@@ -307,12 +316,30 @@ def _checked(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
 
 def _model(recipe: Recipe, channels: int) -> Model:
     r = recipe
-    update = updates.get(r.update, r.update_options)
+    update, learner = updates.get(r.update, r.update_options), learners.get(r.learner, r.learner_options)
+    _refuse_idle(r, update, learner)
     if r.clip_gradient and update.follows != "gradient":
         raise ModelError(f"the update {update.name} does not follow a gradient that could be clipped",
                          got=f"clip_gradient = {r.clip_gradient:g}", expected="clip_gradient = 0")  # fmt: skip
-    return Model(cells.get(r.cell, r.cell_options), learners.get(r.learner, r.learner_options), update, r.units,
+    return Model(cells.get(r.cell, r.cell_options), learner, update, r.units,
                  2 * channels, r.layers, channels, r.audit)  # fmt: skip
+
+
+def _refuse_idle(recipe: Recipe, update: Update, learner: Learner) -> None:
+    """Raises ModelError where a choice would do nothing."""
+    default = Recipe()
+    if recipe.learning_rate and not update.rates:
+        raise ModelError(f"the update {update.name} has no rate", got=f"learning_rate = {recipe.learning_rate:g}",
+                         expected="learning_rate = 0")  # fmt: skip
+    if not learner.learns:
+        for name in ("update", "update_options", "learning_rate", "clip_gradient"):
+            if getattr(recipe, name) != getattr(default, name):
+                raise ModelError(f"the learner {learner.name} moves no recurrent weights: {name} has no part in it",
+                                 got=f"{name} = {getattr(recipe, name)}",
+                                 expected=f"{name} = {getattr(default, name)}")  # fmt: skip
+    if learner.stack is not None and recipe.layers == 1 and recipe.learner_options:
+        raise ModelError(f"the options of the learner {learner.name} are for stacks of layers",
+                         got="layers = 1", expected="layers = 2 or more, or no learner_options")  # fmt: skip
 
 
 def _plan(model: Model, readout: Readout, recipe: Recipe, channels: int, scoring: bool) -> Layout:

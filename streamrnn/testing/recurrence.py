@@ -19,6 +19,7 @@ from streamrnn import updates
 from streamrnn._types import Array, Floats
 from streamrnn.cells import DENSE, DIAGONAL, UNIFORM, Cell
 from streamrnn.learners import Learner
+from streamrnn.learners._blocks import at, local_fields
 from streamrnn.model import Model, Network
 from streamrnn.testing import oracles
 
@@ -79,16 +80,20 @@ def _one_step(cell: Cell, dt: float) -> tuple[Floats, Floats, Floats, Floats, Fl
     theta, xs, _es = problem(cell)
     k = cell.states(M)
     s = np.random.default_rng(1).normal(size=(k, N)) * 0.5
-    s1, J, D = np.zeros((k, N)), np.zeros((k * N, k * N)), np.zeros((k, N, cell.width(N, M)))
-    B = np.zeros((k * N, M))
+    s1, B = np.zeros((k, N)), np.zeros((k * N, M))
+    J, D = _places(cell)
     cell.advance(theta, xs[0], dt, s, s1)
     cell.linearize(theta, xs[0], dt, s, s1, J, D)
     cell.respond(theta, xs[0], dt, s, s1, B)
-    for a, row in enumerate(cell.structure(M)):
-        for b, block in enumerate(row):
-            if block == UNIFORM:
-                J[a * N : (a + 1) * N, b * N : (b + 1) * N] = J[a * N : (a + 1) * N, b * N : b * N + 1]
-    return theta, xs[0], s, s1, J, D, B
+    structure = np.array(cell.structure(M))
+    whole = np.array([[at(structure, J, N, r, c) for c in range(k * N)] for r in range(k * N)])
+    return theta, xs[0], s, s1, whole, D, B
+
+
+def _places(cell: Cell) -> tuple[Floats, Floats]:
+    """J, of which nothing may be read that the cell has not written (or has no link for), and D."""
+    J, D = (np.zeros(field.shape) for field in local_fields(cell, N, M))
+    return J + (np.nan if cell.links(N).all() else 0.0), D
 
 
 def advance_matches_twin(cell: Cell) -> None:
@@ -178,7 +183,8 @@ def arguments_are_left_alone(cell: Cell) -> None:
     theta, xs, _es = problem(cell)
     k = cell.states(M)
     s, s1 = np.full((k, N), 0.3), np.zeros((k, N))
-    J, D, B = np.zeros((k * N, k * N)), np.zeros((k, N, cell.width(N, M))), np.zeros((k * N, M))
+    J, D = _places(cell)
+    B = np.zeros((k * N, M))
     before = [a.copy() for a in (theta, xs[0], s)]
     cell.advance(theta, xs[0], 1.0, s, s1)
     after = s1.copy()

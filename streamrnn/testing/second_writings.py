@@ -96,8 +96,7 @@ def jordan(theta: Array, x: Array, dt: float, s: Array) -> Array:
 
 
 def jordan_forced(theta: Array, x: Array, dt: float, s: Array) -> Array:
-    h = np.tanh(theta[:, :-1] @ np.concatenate([x[-1:], x[:-1], [1.0]]))
-    return np.array([h, theta[:, -1] * h])
+    return np.array([np.tanh(theta @ np.concatenate([x[-1:], x[:-1], [1.0]]))])
 
 
 def elstm(theta: Array, x: Array, dt: float, s: Array) -> Array:
@@ -127,9 +126,11 @@ def lru(theta: Array, x: Array, dt: float, s: Array) -> Array:
 def rtu(theta: Array, x: Array, dt: float, s: Array) -> Array:
     x1 = np.append(x, 1.0)
     w = len(x1)
-    turn = np.exp((-np.exp(theta[:, 0]) + 1j * np.exp(theta[:, 1])) * dt)
+    mu = -np.exp(theta[:, 0]) + 1j * np.exp(theta[:, 1])
+    lam = np.exp(mu)
+    gain = np.sqrt(1.0 - np.abs(lam) ** 2) * (np.exp(mu * dt) - 1.0) / (lam - 1.0)
     V = theta[:, 2 : 2 + w] + 1j * theta[:, 2 + w : 2 + 2 * w]
-    a = turn * (s[0] + 1j * s[1]) + np.sqrt(1.0 - np.abs(turn) ** 2) * (V @ x1)
+    a = np.exp(mu * dt) * (s[0] + 1j * s[1]) + gain * (V @ x1)
     return np.array([np.tanh(a.real), np.tanh(a.imag)])
 
 

@@ -20,8 +20,9 @@ class Update:
     fields    (n, q, outputs) → fields of the arena, in the order in which `open` reads them; names start with "update."
     open      kernel (ints, real, table, first) → tuple of views
     apply     follows "gradient":   kernel (rate, grad, memory, theta), grad = ∂loss/∂theta (n, q)
-              follows "innovation": kernel (rate, output, error, H, memory, theta), once for each output:
-              H = ∂y[output]/∂theta (n, q), error = target - y[output]
+              follows "innovation": kernel (rate, output, first, error, H, memory, theta), once for each output that has
+              a target: H = ∂y[output]/∂theta (n, q), error = target - y[output], all of a row with the weights before
+              its first one; first: it is that one
     follows   "gradient": of a loss over all outputs; "innovation": each output's own error and slope
     usual     the rate that suits most streams
     rates     False: `rate` has no part in it

@@ -88,17 +88,18 @@ def raise_variance(by: float, p: int, U: Array, d: Array, scratch: Array) -> Non
         c *= before / d[j]
 
 
-def apply(rate: float, output: int, error: float, H: Array, memory: tuple[Array, ...], theta: Array) -> None:
+def apply(
+    rate: float, output: int, first: bool, error: float, H: Array, memory: tuple[Array, ...], theta: Array
+) -> None:  # fmt: skip
     steps, noise, U, d, f, work, moved = memory
     (groups, width), q = d.shape, theta.shape[1]
     own, after, K = work[0], work[1], f[groups]
     innovation = error
     for i in range(theta.shape[0]):
         for p in range(q):
-            if output <= steps[1]:
+            if first:
                 moved[i, p] = 0.0
             innovation -= H[i, p] * moved[i, p]
-    steps[1] = output
 
     total = 0.0
     for g in range(groups - 1, -1, -1):
@@ -150,7 +151,7 @@ def dekf(group: int = 0, p0: float = 0.1, drift: float = 1e-6, noise: float = 0.
     def fields(n: int, q: int, outputs: int) -> tuple[Field, ...]:
         groups, width = (1, n * q) if group else (n, q)
         return (
-            Field("update.steps", "ints", (2,)),  # measurements, the last one's output
+            Field("update.steps", "ints", (1,)),
             Field("update.noise", "real", (outputs,)),
             Field("update.U", "real", (groups, width, width)),  # U[g, j] holds column j above the diagonal
             Field("update.d", "real", (groups, width)),

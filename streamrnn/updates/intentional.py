@@ -49,7 +49,9 @@ def views(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Ar
 
 
 @kernel
-def apply(rate: float, output: int, error: float, H: Array, memory: tuple[Array, ...], theta: Array) -> None:
+def apply(
+    rate: float, output: int, first: bool, error: float, H: Array, memory: tuple[Array, ...], theta: Array
+) -> None:  # fmt: skip
     steps, error2, sigma, v2 = memory
     steps[output] += 1
     correction = 1.0 / (1.0 - BETA ** steps[output])

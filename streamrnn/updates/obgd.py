@@ -33,7 +33,9 @@ def views(ints: Array, real: Array, table: Array, first: int) -> tuple[Array]:
     return (vector(ints, table, first),)
 
 
-def apply(rate: float, output: int, error: float, H: Array, memory: tuple[Array, ...], theta: Array) -> None:
+def apply(
+    rate: float, output: int, first: bool, error: float, H: Array, memory: tuple[Array, ...], theta: Array
+) -> None:  # fmt: skip
     memory[0][0] += 1
     size = 0.0
     for i in range(theta.shape[0]):

@@ -37,7 +37,7 @@ CASES = [
     ("elman", {}, "immediate", {}, 1, (64, 96, 128, 192)),
     ("elman", {}, "tbptt", {"window": 2}, 1, (64, 96, 128, 192)),
     ("elstm", {}, "tbptt", {"window": 4}, 1, (32, 64, 128, 192)),
-    ("elman", {}, "hybrid", {}, 1, (24, 32, 40, 56)),
+    ("elman", {}, "hybrid", {}, 1, (28, 40, 56, 72)),
     ("elman", {}, "uoro", {}, 1, (128, 192, 256, 384)),
     ("indrnn", {}, "uoro", {}, 1, (64, 128, 256, 512)),
     ("elman", {}, "kf_rtrl", {}, 1, (64, 96, 128, 192)),
@@ -53,14 +53,14 @@ def propagate(structure, carry):
     raise TypeError("unbound")
 
 
-def credit(e, carry, grad):
+def credit(structure, e, carry, grad):
     raise TypeError("unbound")
 
 
 def many(steps, e, structure, carry, grad):
     for _ in range(steps):
         propagate(structure, carry)
-        credit(e, carry, grad)
+        credit(structure, e, carry, grad)
 
 
 def aligned(field):
@@ -114,16 +114,16 @@ def exponent(ns, values):
     return float(np.polyfit(np.log(ns), np.log(values), 1)[0])
 
 
-def measured(steps, ns, declared):
+def measured(steps, ns, declared, rounds=ROUNDS):
     """The exponent of the time, by the least of all measurements; done as soon as they are conclusive."""
-    for attempt in range(ROUNDS):
+    for attempt in range(rounds):
         time.sleep(0.1 * (attempt > 4))  # other work takes turns too
         end = time.perf_counter() + ROUND
         while time.perf_counter() < end:
             for step in steps:
                 step.measure()
         found = exponent(ns, [step.best for step in steps])
-        if abs(found - declared) <= 0.6 * CLOSE:
+        if abs(found - declared) <= 0.8 * CLOSE:
             break
     return found
 
@@ -153,4 +153,4 @@ def test_a_wrong_exponent_is_found():
     ns = (64, 96, 128, 192)
     steps = [Step(cells.get("elman"), learners.get("snap1"), 1, n) for n in ns]
     declared = exponent(ns, [step.work * n for step, n in zip(steps, ns, strict=True)])
-    assert abs(measured(steps, ns, declared) - declared) > CLOSE
+    assert abs(measured(steps, ns, declared, rounds=4) - declared) > CLOSE

@@ -206,7 +206,7 @@ def test_the_mean_over_all_signs_is_the_exact_gradient(learner, cell, n, steps, 
             cell.advance(theta, x, 1.0, s, s1)
             cell.linearize(theta, x, 1.0, s, s1, *carry.local(views))
             propagate(structure, views)
-            carry.credit(e, views, grad)
+            carry.credit(structure, e, views, grad)
             s, total = s1, total + grad
         totals.append(total)
     assert np.std(totals, 0).max() > 0.01

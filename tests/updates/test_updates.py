@@ -26,9 +26,12 @@ class Driver:
         self.memory = self.update.open(self.arena.ints, self.arena.real, self.arena.layout.table, 0)
         self.theta, self.dtype = np.zeros((n, q), dtype), dtype
 
-    def __call__(self, *said):
-        """rate, grad; or rate, output, error, H."""
-        self.update.apply(*said[:-1], np.ascontiguousarray(said[-1], self.dtype), self.memory, self.theta)
+    def __call__(self, rate, *said, first=None):
+        """rate, grad; or rate, output, error, H. By default a row begins with output 0."""
+        if len(said) > 1:
+            said = (said[0], said[0] == 0 if first is None else first, *said[1:])
+        slope = np.ascontiguousarray(said[-1], self.dtype)
+        self.update.apply(rate, *said[:-1], slope, self.memory, self.theta)
 
 
 # ---------------------------------------------------------------- second writings
@@ -238,9 +241,24 @@ def test_a_row_may_lack_outputs():
     errors, slopes = innovations(T=60, outputs=2, seed=6)
     driver, alone = Driver("dekf", 3, 4, 2, noise=0.4), Driver("dekf", 3, 4, 1, noise=0.4, drift=0.5e-6)
     for error, H in zip(errors[:, 1], slopes[:, 1], strict=True):
-        driver(0.0, 1, error, H)
+        driver(0.0, 1, error, H, first=True)
         alone(0.0, 0, error, H)
     np.testing.assert_allclose(driver.theta, alone.theta, rtol=1e-12)
+
+
+def test_outputs_that_report_in_turn():
+    """Rows with one output, the other, both: one filter of all that has come."""
+    errors, slopes = innovations(T=50, outputs=2, seed=8)
+    driver = Driver("dekf", 3, 4, 2, group=1, drift=0.0, noise=0.4)
+    theta, P = np.zeros(12), 0.1 * np.eye(12)
+    for t, (error, H) in enumerate(zip(errors, slopes.reshape(50, 2, 12), strict=True)):
+        which = [[0], [1], [0, 1], [1], [0]][t % 5]
+        for c in which:
+            driver(0.0, c, error[c], slopes[t, c], first=c == which[0])
+        gain = np.linalg.solve(0.4 * np.eye(len(which)) + H[which] @ P @ H[which].T, H[which] @ P).T
+        theta += gain @ error[which]
+        P -= gain @ H[which] @ P
+    np.testing.assert_allclose(driver.theta.ravel(), theta, rtol=1e-10, atol=1e-12)
 
 
 def test_dekf_of_a_curved_function_is_the_extended_kalman_filter():
@@ -274,13 +292,13 @@ def test_a_lone_unit_is_the_global_filter():
     assert alone.theta.tobytes() == whole.theta.tobytes()
 
 
-def apply(rate, output, error, H, memory, theta):
+def apply(rate, output, first, error, H, memory, theta):
     raise TypeError("unbound")
 
 
 def again(steps, error, H, memory, theta):
     for _ in range(steps):
-        apply(0.0, 0, error, H, memory, theta)
+        apply(0.0, 0, True, error, H, memory, theta)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from streamrnn._bind import python_function
 from streamrnn._options import choose
+from streamrnn.cells import DIAGONAL
 from streamrnn.cells.elstm import ELSTM
 from streamrnn.cells.iir import IIR, iir
 from streamrnn.cells.indrnn import INDRNN, indrnn
@@ -41,15 +43,26 @@ def relative(got, expected):
     return np.abs(got - expected).max() / np.abs(expected).max()
 
 
+def whole(cell, J):
+    """∂s1/∂s (k N, k N), of J (k N, k) as diagonal blocks are written."""
+    k = cell.states(M)
+    out = np.zeros((k, N, k, N))
+    for a, row in enumerate(cell.structure(M)):
+        for b, kind in enumerate(row):
+            if kind == DIAGONAL:
+                out[a, range(N), b, range(N)] = J[a * N : (a + 1) * N, b]
+    return out.reshape(k * N, k * N)
+
+
 @pytest.mark.parametrize("dt", [1.0, 0.37, 2.5])
 @pytest.mark.parametrize("cell", CELLS, ids=lambda c: c.name)
 def test_step_and_derivatives(cell, dt):
-    """Against the second writing and the complex step, in arrays with room to spare."""
+    """Against the second writing and the complex step, in arrays with more rows than needed."""
     k, q = cell.states(M), cell.width(N, M)
     theta, x, s = np.full((N, q + 2), np.nan), random(M, seed=1), np.full((k + 1, N), np.nan)
     theta[:, :q], s[:k] = 0.5 * random(N, q), 0.5 * random(k, N, seed=2)
     s1, B = np.empty_like(s), np.empty((k * N, M))
-    J, D = np.zeros(((k + 1) * N, (k + 1) * N)), np.empty((k + 1, N, q + 2))
+    J, D = np.full(((k + 1) * N, k), np.nan), np.empty((k + 1, N, q + 2))
     cell.advance(theta, x, dt, s, s1)
     cell.linearize(theta, x, dt, s, s1, J, D)
     cell.respond(theta, x, dt, s, s1, B)
@@ -61,7 +74,7 @@ def test_step_and_derivatives(cell, dt):
 
     theta, s, s1, own = theta[:, :q], s[:k], s1[:k], np.eye(N, dtype=bool)
     assert relative(s1, getattr(second_writings, cell.name)(theta, x, dt, s)) <= EXACT
-    assert relative(J[: k * N, : k * N], derivative(lambda z: step(theta, x, z), s).reshape(k * N, -1)) <= EXACT
+    assert relative(whole(cell, J), derivative(lambda z: step(theta, x, z), s).reshape(k * N, -1)) <= EXACT
     assert relative(B, derivative(lambda z: step(theta, z, s), x).reshape(k * N, M)) <= EXACT
     expected = derivative(lambda z: step(z, x, s), theta)
     assert not expected[:, ~own].any()
@@ -133,6 +146,47 @@ def test_rtu_turns_and_fades_at_its_rates():
     expected = (s[0] + 1j * s[1]) * np.exp((-np.exp(theta[:, 0]) + 1j * np.exp(theta[:, 1])) * dts.sum())
     got = run(RTU, theta, np.zeros((9, M)), dts, s)[-1]
     assert relative(got[0] + 1j * got[1], expected) <= EXACT
+
+
+def test_rtu_at_irregular_times():
+    """A small state and held input: s(t) = λ^t s(0) + γ (λ^t - 1)/(λ - 1) u, whatever the steps."""
+    theta, x, s = 0.5 * random(N, RTU.width(N, M)), random(M, seed=1), 1e-9 * random(2, N, seed=2)
+    theta[:, 2:] *= 1e-9
+    dts = np.random.default_rng(4).exponential(size=25)
+    lam, z, x1 = np.exp(-np.exp(theta[:, 0]) + 1j * np.exp(theta[:, 1])), s[0] + 1j * s[1], np.append(x, 1.0)
+    u = np.sqrt(1.0 - np.abs(lam) ** 2) * (theta[:, 2:6] @ x1 + 1j * theta[:, 6:] @ x1)
+    for state, t in zip(run(RTU, theta, np.tile(x, (25, 1)), dts, s), np.cumsum(dts), strict=True):
+        assert relative(state[0] + 1j * state[1], lam**t * z + (lam**t - 1.0) / (lam - 1.0) * u) <= EXACT
+
+
+def test_a_step_of_1_is_the_rtu_of_the_paper():
+    theta, x, s = 0.5 * random(N, RTU.width(N, M)), random(M, seed=1), random(2, N, seed=2)
+    r, phi, x1 = np.exp(-np.exp(theta[:, 0])), np.exp(theta[:, 1]), np.append(x, 1.0)
+    c, d, gain = r * np.cos(phi), r * np.sin(phi), np.sqrt(1.0 - r * r)
+    expected = np.tanh(
+        [c * s[0] - d * s[1] + gain * (theta[:, 2:6] @ x1), c * s[1] + d * s[0] + gain * (theta[:, 6:] @ x1)]
+    )
+    assert relative(run(RTU, theta, x[None], [1.0], s)[0], expected) <= EXACT
+
+
+@pytest.mark.parametrize("h", [1.0, 0.37, 1e6])
+@pytest.mark.parametrize("omega", [-800.0, 0.3, 800.0])
+@pytest.mark.parametrize("nu", [-800.0, -0.5, 800.0])
+@pytest.mark.parametrize("cell", [LRU, RTU], ids=lambda c: c.name)
+def test_extreme_rates_are_finite_and_as_their_plain_python(cell, nu, omega, h):
+    """Compiled and not, where e^ν or e^ω would overflow or vanish."""
+    theta, x, s = 0.5 * random(N, cell.width(N, M)), random(M, seed=1), random(2, N, seed=2)
+    theta[:, 0], theta[:, 1] = nu, omega
+    results = []
+    for function in (lambda kernel: kernel, python_function):
+        s1, J, D, B = np.empty((2, N)), np.empty((2 * N, 2)), np.empty((2, N, len(theta[0]))), np.empty((2 * N, M))
+        function(cell.advance)(theta, x, h, s, s1)
+        function(cell.linearize)(theta, x, h, s, s1, J, D)
+        function(cell.respond)(theta, x, h, s, s1, B)
+        results.append([s1, J, D, B])
+    for compiled, plain in zip(*results, strict=True):
+        assert np.isfinite(compiled).all()
+        np.testing.assert_allclose(compiled, plain, rtol=1e-9, atol=1e-12 * np.abs(plain).max())
 
 
 def test_mingru_at_irregular_times():
