@@ -111,6 +111,33 @@ CASES = {
     "strides for obgd": Case(
         TBPTT | {"update": "obgd", "learner_options": {"stride": 2}}, "", ("update obgd", "expected stride")
     ),
+    "an audit of gathered gradients": Case(
+        TBPTT | {"learner_options": {"stride": 2}, "audit": True}, "audit",
+        ("cannot be audited", "got audit = true, learner tbptt with window 32, stride 2", "stride 1"),
+    ),
+    "innovations through random weights": Case(
+        DEKF | {"learner": "rflo"}, "", ("update dekf needs the slope", "learner rflo", "follows the gradient")
+    ),
+    # choices that would do nothing
+    "a rate for dekf": Case(
+        DEKF | {"learning_rate": 0.5}, "learning_rate", ("update dekf has no rate", "learning_rate = 0.5")
+    ),
+    "an update for frozen": Case(
+        {"learner": "frozen", "update": "momentum"}, "update", ("learner frozen", "update = momentum", "rmsprop")
+    ),
+    "a rate for frozen": Case(
+        {"learner": "frozen", "learning_rate": 0.7}, "learning_rate", ("learner frozen", "learning_rate = 0.7")
+    ),
+    "a window between layers of one": Case(
+        {"learner": "crbp", "learner_options": {"window": 9}}, "", ("learner crbp", "layers = 1", "2 or more")
+    ),
+    # sizes that only together are too large
+    "4096 dense units": Case(
+        {"units": 4096}, "units", ("GiB is too large", "units = 4096, layers = 1, learner rtrl", "8 GiB at the most")
+    ),
+    "one filter of all weights": Case(
+        DEKF | {"units": 512, "update_options": {"group": 1}}, "units", ("GiB is too large", "units = 512")
+    ),
     # rates and other numbers
     "rate -1": Case({"learning_rate": -1}, "learning_rate", ("-1", ("expected float, 0 to 1", "`float` >= 0"))),
     "rate 2": Case({"learning_rate": 2}, "learning_rate", ("2", ("expected float, 0 to 1", "`float` <= 1"))),
@@ -167,17 +194,6 @@ def test_check_names_file_and_key(case, tmp_path, capsys):
     where = f"streamrnn: {path}: model" + (f".{case.key}: " if case.key else "")
     assert captured.err.startswith(where), captured.err
     assert not missing(case, captured.err), captured.err
-
-
-def test_a_model_that_does_not_fit_into_memory_is_refused(tmp_path, capsys, monkeypatch):
-    def too_large(channels, recipe):
-        raise MemoryError
-
-    monkeypatch.setattr("streamrnn.daemon.config.detector", too_large)
-    path = tmp_path / "large.toml"
-    path.write_text('[model]\nunits = 4096\n[[sources]]\nconnector = "host"\n')
-    assert cli.main(["check", str(path)]) == 1
-    assert "model: a model of this size does not fit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", ["x", None, True, [1]])

@@ -160,10 +160,6 @@ def _check_model(recipe: Recipe, where: str) -> None:
     except ModelError as problem:  # of two keys that do not fit each other, or of the one that `got` names
         key = str(problem.got).partition(" = ")[0]
         _refuse(problem, f"{where}.{key}" if key in recipe.__struct_fields__ else where)
-    except MemoryError as problem:
-        raise ConfigError("a model of this size does not fit into this machine's memory", where=where,
-                          got=f"units = {recipe.units}, layers = {recipe.layers}, learner {recipe.learner}",
-                          expected="fewer units or layers, or a learner that keeps less") from problem  # fmt: skip
 
 
 def _refuse(problem: ModelError, where: str) -> NoReturn:

@@ -14,9 +14,10 @@ from streamrnn.kernels.normalise import BOUND
 from streamrnn.kernels.scalar import clip
 from streamrnn.learners.audit import compare
 from streamrnn.tasks._forecasting import head_error, usable
-from streamrnn.tasks._layout import CLIP_ERROR, CLIP_GRADIENT, RATE
+from streamrnn.tasks._layout import CLIP_ERROR, CLIP_GRADIENT, GUARDED, RAN_AWAY, RATE
 
 LARGEST_GRADIENT = 1e15
+SOON = 1000  # rows
 GATHERS = 0  # stand-in for whether the learner is to be asked at every step
 
 
@@ -45,6 +46,20 @@ def all_within(a: Array, bound: float) -> bool:
             if not abs(a[i, j]) <= bound:
                 return False
     return True
+
+
+@kernel
+def ran_away(rows: int, clock: Array, theta: Array) -> None:
+    """Count that state or gradient ran away. Soon again: it is the weights, and they would do it for ever, so bring
+    them halfway to 0; those that are not finite all the way."""
+    clock[GUARDED] += 1
+    again = rows - clock[RAN_AWAY] <= SOON
+    clock[RAN_AWAY] = rows
+    if not again:
+        return
+    for i in range(theta.shape[0]):
+        for p in range(theta.shape[1]):
+            theta[i, p] = 0.5 * theta[i, p] if abs(theta[i, p]) < math.inf else 0.0
 
 
 @kernel

@@ -13,7 +13,7 @@ from streamrnn.kernels.memory import cube, matrix, tesseract, vector
 from streamrnn.learners.audit import forget
 from streamrnn.tasks import _layout as at
 from streamrnn.tasks._forecasting import describe, inputs, issue, judge, observe, pace, settle
-from streamrnn.tasks._improving import all_within
+from streamrnn.tasks._improving import all_within, ran_away
 from streamrnn.tasks._rows import HEAD
 from streamrnn.tasks._scoring import WARM, alarm, surprise
 
@@ -27,7 +27,7 @@ CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX = at.CHANGE, at.SHORT, at.LAGS, at.
 WIDTH, REGRET, ERROR, MIXERROR, SIGMA = at.WIDTH, at.REGRET, at.ERROR, at.MIXERROR, at.SIGMA
 QUANTILE, JUDGED, STATISTICS, RESIDUAL, STAGES = at.QUANTILE, at.JUDGED, at.STATISTICS, at.RESIDUAL, at.STAGES
 LONG, TAILS, SURPRISE, FEATURES, WEIGHTS, OWN = at.LONG, at.TAILS, at.SURPRISE, at.FEATURES, at.WEIGHTS, at.OWN
-ROWS, TIME, GUARDED, RAN_AWAY, SINCE = at.ROWS, at.TIME, at.GUARDED, at.RAN_AWAY, at.SINCE
+ROWS, TIME, SINCE = at.ROWS, at.TIME, at.SINCE
 PEAK, KEEP, DT = at.PEAK, at.KEEP, at.DT
 MISS, HALF_LIFE, THRESHOLD, SCORING = at.MISS, at.HALF_LIFE, at.THRESHOLD, at.SCORING
 CLIP_ERROR, SECONDS = at.CLIP_ERROR, at.SECONDS
@@ -173,9 +173,9 @@ def watch(
             grad, theta,
         ):  # fmt: skip
             # the influence has grown out of bounds: forget it and begin anew
-            clock[GUARDED] += 1
             real[places[FORGET_FROM] : places[FORGET_TO]] = 0.0
             forget(probe)
+            ran_away(rows, clock, theta)
         learn(x, rows, hyper[CLIP_ERROR], rates, valid, base, scale, features, readout, weights, error, judged)
         observe(x, rows, rates, seen, stale, first, start, known, last, moments, change, short, lags, mix, statistics)
         for c in range(channels):
@@ -186,13 +186,10 @@ def watch(
         inputs(rows, last, moments, change, lags, x_net)
         forward(theta, x_net, pacing[DT], s, s1, structure, carry, probe)
         if not all_within(s, LARGEST_STATE):  # a cell without bounds ran away
-            clock[GUARDED] += 1
             s[:] = 0.0
             real[places[FORGET_FROM] : places[FORGET_TO]] = 0.0
             forget(probe)
-            if clock[RAN_AWAY] == rows - 1:  # twice in turn: it is the weights, and they would do it for ever
-                theta[:] *= 0.5
-            clock[RAN_AWAY] = rows
+            ran_away(rows, clock, theta)
         now = rows % ring
         if describe(
             rows, seen, stale, last, moments, change, short, lags, taps, output, x_net, base, scale, valid,

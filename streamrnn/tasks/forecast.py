@@ -263,6 +263,7 @@ class Forecaster:
     def _start(self) -> None:
         r, a = self.recipe, self.arena
         self.model.start(a, r.seed)
+        a["clock"][_layout.RAN_AWAY] = -1_000_000  # never
         hyper = a["hyper"]
         hyper[_layout.RATE] = r.learning_rate or self.model.update.usual
         hyper[_layout.MISS], hyper[_layout.HALF_LIFE] = 1.0 - r.level, r.half_life

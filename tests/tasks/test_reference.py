@@ -52,7 +52,7 @@ def test_the_net_learns_what_a_linear_model_cannot():
         x[i] = 1.0 - 1.4 * x[i - 1] ** 2 + 0.3 * x[i - 2]
     time = (1 + np.arange(len(x))) * 10**9
     errors = []
-    for rate in (1e-3, 0.0):
-        rows = Detector(lags=2, seed=1, learning_rate=rate).run(time, x[:, None])
+    for learner in ("rtrl", "frozen"):
+        rows = Detector(lags=2, seed=1, learner=learner).run(time, x[:, None])
         errors.append(np.mean((rows.expected[6000:, 0] - x[6000:]) ** 2))
     assert errors[0] < 0.2 * errors[1]
