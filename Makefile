@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: help setup run test check format accuracy choices audit memory clean
+.PHONY: help setup run test cold check format accuracy choices audit memory clean
 
 help:
 	@echo "make run       the daemon watches this machine; metrics on http://127.0.0.1:9757/metrics"
 	@echo "make test      the whole test suite"
+	@echo "make cold      the conformance suite with an empty kernel cache, in six minutes at the most"
 	@echo "make check     ruff, mypy --strict, import layers"
 	@echo "make accuracy  forecast error against persistence on DATA=folder"
 	@echo "make choices   the same for each cell, learner, update and readout"
@@ -34,6 +35,9 @@ run: setup
 
 test: setup
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+cold: setup
+	STREAMRNN_CACHE_DIR=$$(mktemp -d) timeout 360 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/test_conformance.py
 
 check: setup
 	$(BIN)/ruff format --check .
