@@ -72,7 +72,7 @@ def test_cell_matches_its_second_writing(cell):
         assert relative(s1, STEPS[cell](theta, xs[0], dt, s)) <= EXACT
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", CELLS, ids=[f"{c}×rtrl" for c in CELLS])
 def test_rtrl_is_full_backpropagation(cell):
     c = cell_of(cell)
     theta, xs, es = problem(c)
@@ -81,7 +81,7 @@ def test_rtrl_is_full_backpropagation(cell):
 
 
 @pytest.mark.parametrize("window", [T, T + 1, 3 * T])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", CELLS, ids=[f"{c}×tbptt" for c in CELLS])
 def test_tbptt_with_a_window_that_holds_all_is_exact(cell, window):
     c = cell_of(cell)
     theta, xs, es = problem(c)
@@ -89,7 +89,7 @@ def test_tbptt_with_a_window_that_holds_all_is_exact(cell, window):
     assert relative(got, oracles.trajectory_gradient(c, theta, xs, es, DTS)) <= EXACT
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", CELLS, ids=[f"{c}×tbptt" for c in CELLS])
 def test_tbptt_of_one_step_is_immediate(cell):
     c = cell_of(cell)
     theta, xs, es = problem(c)
@@ -98,7 +98,7 @@ def test_tbptt_of_one_step_is_immediate(cell):
 
 
 @pytest.mark.parametrize(("window", "stride"), [(2, 1), (5, 1), (5, 2), (7, 7)])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", CELLS, ids=[f"{c}×tbptt" for c in CELLS])
 def test_tbptt_cuts_after_its_window(cell, window, stride):
     """Against the definition: the losses of `stride` steps as a function of the last `window` steps alone."""
     c = cell_of(cell)
@@ -122,7 +122,7 @@ def test_tbptt_cuts_after_its_window(cell, window, stride):
     assert relative(gradient(model_of(c, tbptt(window, stride)), theta, xs, es), expected) <= EXACT
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", CELLS, ids=[f"{c}×rtrl" for c in CELLS])
 def test_the_smallest_influence_is_the_dense_one(cell):
     """Traces, sums and patterns are forms of one gradient."""
     c = cell_of(cell)
@@ -146,7 +146,7 @@ BIASED = [
 ]
 
 
-@pytest.mark.parametrize(("cell", "learner"), BIASED)
+@pytest.mark.parametrize(("cell", "learner"), BIASED, ids=[f"{c}×{le}" for c, le in BIASED])
 def test_cosine_of_approximations_is_reported(cell, learner, record_property):
     c = cell_of(cell)
     found = []
