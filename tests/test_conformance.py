@@ -140,9 +140,7 @@ def test_snap1_is_rtrl_on_a_diagonal_cell():
 
 
 BIASED = [
-    (c, le)
-    for c, le in PAIRS
-    if (c, le) not in EXACT_PAIRS and learner_of(le).learns and not learner_of(le).unbiased
+    (c, le) for c, le in PAIRS if (c, le) not in EXACT_PAIRS and learner_of(le).learns and not learner_of(le).unbiased
 ]
 
 
