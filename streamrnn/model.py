@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,7 @@ NET_FIELDS = (
     "net.structure", "net.theta", "net.s", "net.s1", "net.x", "net.e", "net.grad", "net.feedback",
 )  # fmt: skip
 UNITS, INPUTS, LAYERS = 4096, 65536, 64
+Options: TypeAlias = Mapping[str, float] | None
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,17 @@ class Model:
                              expected="stride 1, or an update that follows the gradient")  # fmt: skip
 
     @classmethod
-    def named(cls, cell: str, learner: str, update: str, n: int, m: int, **more: Any) -> Model:
-        """The same, from the names that a configuration has, all with default options.
+    def named(
+        cls, cell: str, learner: str, update: str, n: int, m: int, *, cell_options: Options = None,
+        learner_options: Options = None, update_options: Options = None, **more: Any,
+    ) -> Model:  # fmt: skip
+        """The same, from the names and options that a configuration has.
 
         more    layers, outputs, audited
         Raises ModelError listing what there is.
         """
-        return cls(cells.get(cell), learners.get(learner), updates.get(update), n, m, **more)
+        parts = cells.get(cell, cell_options), learners.get(learner, learner_options)
+        return cls(*parts, updates.get(update, update_options), n, m, **more)
 
     @cached_property
     def sizes(self) -> tuple[int, int, int]:
@@ -244,19 +249,19 @@ class Network:
 
     @property
     def state(self) -> Array:
-        """(layers k, n) states."""
+        """(layers k, n) states: a live view. Set it to 0 where a new episode begins."""
         return self.arena["net.s"]
 
     @property
     def output(self) -> Array:
-        """(seen,) the output of the top layer."""
+        """(seen,) the output of the top layer: a live view, which moves with the net."""
         top = (self.model.layers - 1) * self.model.k
         return self.state[top : top + self.model.cell.seen].reshape(-1)
 
     @property
     def gradient_cosine(self) -> float:
         """The audit's estimate of the cosine between the gradients of `credit` and the exact ones; NaN without one."""
-        return audit.cosine(self.arena["audit.sums"])
+        return audit.cosine(self.arena["audit.count"], self.arena["audit.sums"])
 
     def advance(self, x: Floats, dt: float = 1.0) -> None:
         """One step with input x (m,), `dt` > 0 after the last: moves the state and what the learner carries.

@@ -123,7 +123,8 @@ CASES = {
         DEKF | {"learning_rate": 0.5}, "learning_rate", ("update dekf has no rate", "learning_rate = 0.5")
     ),
     "an update for frozen": Case(
-        {"learner": "frozen", "update": "momentum"}, "update", ("learner frozen", "update = momentum", "rmsprop")
+        {"learner": "frozen", "update": "momentum"}, "update",
+        ("learner frozen", "update = momentum", "expected no update"),
     ),
     "a rate for frozen": Case(
         {"learner": "frozen", "learning_rate": 0.7}, "learning_rate", ("learner frozen", "learning_rate = 0.7")

@@ -37,6 +37,7 @@ LARGEST = 1e30  # a derivative beyond it has run away: nothing is made of it
 DOMAIN = 0x41554449  # the seed of the directions is another than that of a learner's signs
 SHORTEST, LONGEST = 8, 2048  # steps that a probe is heard, and waited for, at the most
 MEMORY = 1.0 / 10_000.0  # share of a step in the sums, once there have been so many
+ENOUGH = 100  # steps heard, before anything is said
 SEED, HEARD, AGE, SETTLED, NUMBER = range(5)  # entries of the field "audit.count"
 
 
@@ -224,7 +225,7 @@ def compare(e: Array, grad: Array, probe: tuple[Array, ...]) -> None:
     sums[2] += w * (b * b / size - sums[2])
 
 
-def cosine(sums: Array) -> float:
-    """Of the angle between the learner's gradient and the exact one; NaN before there is an estimate."""
+def cosine(count: Array, sums: Array) -> float:
+    """Of the angle between the learner's gradient and the exact one; NaN before ENOUGH steps were heard."""
     ab, aa, bb = (float(v) for v in sums)
-    return ab / math.sqrt(aa * bb) if aa > 0.0 and bb > 0.0 else math.nan
+    return ab / math.sqrt(aa * bb) if int(count[HEARD]) >= ENOUGH and aa > 0.0 and bb > 0.0 else math.nan

@@ -162,7 +162,7 @@ def runs_of(kept: Bools, heard: Bools) -> list[tuple[int, int, int, int, int]]:
 
 def sparse(cell: Cell, n: int, m: int, kept: Bools) -> Carry:
     """The influence of the pairs that are kept."""
-    if kept.all():
+    if hears(cell, n, m).all() and kept.all():
         return dense(cell, n, m)
     k, q, pairs = cell.states(m), cell.width(n, m), int(kept.sum())
     runs = runs_of(kept, hears(cell, n, m))

@@ -201,7 +201,7 @@ class Forecaster:
     def gradient_cosine(self) -> float:
         """The audit's estimate of the cosine between the learner's gradient and the exact one, over the last few
         thousand rows; NaN before there is one, and where the recipe has no audit."""
-        return audit.cosine(self.arena["audit.sums"])
+        return audit.cosine(self.arena["audit.count"], self.arena["audit.sums"])
 
     @property
     def statistics(self) -> dict[str, Floats]:
@@ -336,8 +336,7 @@ def _refuse_idle(recipe: Recipe, update: Update, learner: Learner) -> None:
         for name in ("update", "update_options", "learning_rate", "clip_gradient"):
             if getattr(recipe, name) != getattr(default, name):
                 raise ModelError(f"the learner {learner.name} moves no recurrent weights: {name} has no part in it",
-                                 got=f"{name} = {getattr(recipe, name)}",
-                                 expected=f"{name} = {getattr(default, name)}")  # fmt: skip
+                                 got=f"{name} = {getattr(recipe, name)}", expected=f"no {name}")  # fmt: skip
     if learner.stack is not None and recipe.layers == 1 and recipe.learner_options:
         raise ModelError(f"the options of the learner {learner.name} are for stacks of layers",
                          got="layers = 1", expected="layers = 2 or more, or no learner_options")  # fmt: skip

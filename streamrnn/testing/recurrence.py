@@ -43,6 +43,16 @@ def relative(got: Array, expected: Array) -> float:
     return float(np.abs(got - expected).max() / np.abs(expected).max())
 
 
+def agree(what: str, got: Array, expected: Array, size: float | None = None) -> None:
+    """Raises AssertionError naming the entry that is farthest off, if by more than 1e-12 of the largest."""
+    assert np.shape(got) == np.shape(expected), f"{what}: shape {np.shape(got)}, expected {np.shape(expected)}"
+    size = float(np.abs(expected).max()) if size is None else size
+    off = np.abs(got - expected)
+    if not off.max() <= EXACT * size:
+        at = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(off)) if np.isfinite(off).any() else 0, off.shape))
+        raise AssertionError(f"{what}{list(at)} is {got[at]:.9g}, the complex step says {expected[at]:.9g}")
+
+
 def cosine(a: Array, b: Array) -> float:
     """Cosine of the angle between two gradients."""
     return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
@@ -100,7 +110,7 @@ def advance_matches_twin(cell: Cell) -> None:
     """The compiled step is the plain Python one."""
     for dt in LENGTHS:
         theta, x, s, s1, _J, _D, _B = _one_step(cell, dt)
-        assert relative(s1, oracles.step(cell, theta, x, s, dt).real) <= EXACT
+        agree(f"advance, dt = {dt}: s1", s1, oracles.step(cell, theta, x, s, dt).real)
 
 
 def elapsed_time_counts_where_declared(cell: Cell) -> None:
@@ -114,7 +124,7 @@ def jacobian_matches_complex_step(cell: Cell) -> None:
     for dt in LENGTHS:
         theta, x, s, _s1, J, _D, _B = _one_step(cell, dt)
         expected = oracles.derivative(partial(oracles.step, cell, theta, x, dt=dt), s).reshape(J.shape)
-        assert np.abs(J - expected).max() <= EXACT * max(np.abs(expected).max(), 1.0)
+        agree(f"linearize, dt = {dt}: J", J, expected, max(float(np.abs(expected).max()), 1.0))
 
 
 def response_matches_complex_step(cell: Cell) -> None:
@@ -122,7 +132,7 @@ def response_matches_complex_step(cell: Cell) -> None:
     for dt in LENGTHS:
         theta, x, s, _s1, _J, _D, B = _one_step(cell, dt)
         expected = oracles.derivative(partial(_step_of_input, cell, theta, s, dt), x).reshape(B.shape)
-        assert relative(B, expected) <= EXACT
+        agree(f"respond, dt = {dt}: B", B, expected)
 
 
 def _step_of_input(cell: Cell, theta: Array, s: Array, dt: float, x: Array) -> Array:
@@ -140,7 +150,7 @@ def parameters_are_unit_local(cell: Cell) -> None:
         theta, x, s, _s1, _J, D, _B = _one_step(cell, dt)
         full = oracles.derivative(partial(_step_of_theta, cell, x, s, dt), theta)  # (k, n, n, q)
         assert np.abs(full[:, ~own]).max() == 0.0, "a parameter moves another unit's state at once"
-        assert relative(D, full[:, own]) <= EXACT
+        agree(f"linearize, dt = {dt}: D", D, full[:, own])
 
 
 def structure_is_as_declared(cell: Cell) -> None:
@@ -197,7 +207,7 @@ def arguments_are_left_alone(cell: Cell) -> None:
 def start_is_usable(cell: Cell) -> None:
     """init gives (n, q) finite numbers, the same for the same seed, and a state that stays bounded for 2000 steps."""
     first, again = (cell.init(N, M, np.random.default_rng(3)) for _ in range(2))
-    assert first.shape == (N, cell.width(N, M))
+    assert first.shape == (N, cell.width(N, M)), f"init gave {first.shape}, width says {(N, cell.width(N, M))}"
     np.testing.assert_array_equal(first, again)
     s, s1 = np.zeros((cell.states(M), N)), np.zeros((cell.states(M), N))
     for x in np.random.default_rng(4).normal(size=(2000, M)):

@@ -169,8 +169,8 @@ def test_hybrid_deals_its_work_out_evenly_and_needs_n_cubed():
         works = []
         for _ in range(steps):
             count.clear()
-            kernels[0](views[1], views)
-            kernels[1](np.ones(n), views, np.zeros((n, q)))
+            kernels[0](np.ones((1, 1), np.int64), views)
+            kernels[1](np.ones((1, 1), np.int64), np.ones(n), views, np.zeros((n, q)))
             works.append(count["step"])
         return np.array(works[2 * n :])
 

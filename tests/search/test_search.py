@@ -297,7 +297,7 @@ def owner(es):
         ({"theta0": []}, "theta0 is empty"),
         ({"theta0": [[0.0, np.nan]]}, r"theta0\[0, 1\] is not finite \(got nan"),
         ({"theta0": "abc"}, "theta0 holds numbers"),
-        ({"sigma": 0.0}, "'sigma' of AntitheticES.*got 0.0"),
+        ({"sigma": 0.0}, "'sigma' of AntitheticES.*got 0,"),
         ({"sigma": -1.0}, "'sigma'"),
         ({"sigma": np.nan}, "'sigma'"),
         ({"sigma": np.inf}, "'sigma'"),

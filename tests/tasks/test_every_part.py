@@ -17,6 +17,8 @@ def combinations():
         if learners.get(learner).refuses(cells.get(cell), 2) is not None:
             learner = "rtrl"
         update = UPDATES[i % len(UPDATES)]
+        if learner == "frozen":
+            update = "rmsprop"  # it has no use for any
         if learner == "rflo" and updates.get(update).follows == "innovation":
             update = "rmsprop"
         yield {"cell": cell, "learner": learner, "update": update, "readout": READOUTS[i % len(READOUTS)]}
