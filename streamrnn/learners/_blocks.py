@@ -94,39 +94,44 @@ def back(structure: Array, J: Array, v: Array, out: Array) -> None:
 
 
 @kernel
+def add_row(a: float, row: Array, out: Array) -> None:
+    """out += a row."""
+    for c in range(out.shape[0]):
+        out[c] += a * row[c]
+
+
+@kernel
+def add_rows(a: Array, rows: Array, out: Array) -> None:
+    """out += aᵀ rows, four rows at a time, so that out is read and written n/4 times."""
+    n, j = rows.shape[0], 0
+    while j + 4 <= n:
+        a0, a1, a2, a3 = a[j], a[j + 1], a[j + 2], a[j + 3]
+        for c in range(out.shape[0]):
+            out[c] += (a0 * rows[j, c] + a1 * rows[j + 1, c]) + (a2 * rows[j + 2, c] + a3 * rows[j + 3, c])
+        j += 4
+    while j < n:
+        add_row(a[j], rows[j], out)
+        j += 1
+
+
+@kernel
 def spread(structure: Array, J: Array, P: Array, P1: Array) -> None:
-    """P1 = J P, block by block, P and P1 (k n, w): four rows of P at a time, so that a row of P1 is read and written
-    n/4 times."""
-    k, width = structure.shape[0], P.shape[1]
+    """P1 = J P, block by block; P and P1 (k n, anything)."""
+    k = structure.shape[0]
     n, w = P.shape[0] // k, J.shape[1] // k
     for r in range(k * n):
-        for c in range(width):
-            P1[r, c] = 0.0
+        out = P1[r]
+        for c in range(out.shape[0]):
+            out[c] = 0.0
         for b in range(k):
             block, o = structure[r // n, b], b * n
             if block == DIAGONAL:
-                a0 = J[r, b * w + r % n % w]
-                for c in range(width):
-                    P1[r, c] += a0 * P[o + r % n, c]
+                add_row(J[r, b * w + r % n % w], P[o + r % n], out)
             elif block == DENSE:
-                j = 0
-                while j + 4 <= n:
-                    a0, a1, a2, a3 = J[r, o + j], J[r, o + j + 1], J[r, o + j + 2], J[r, o + j + 3]
-                    for c in range(width):
-                        P1[r, c] += (a0 * P[o + j, c] + a1 * P[o + j + 1, c]) + (
-                            a2 * P[o + j + 2, c] + a3 * P[o + j + 3, c]
-                        )
-                    j += 4
-                while j < n:
-                    a0 = J[r, o + j]
-                    for c in range(width):
-                        P1[r, c] += a0 * P[o + j, c]
-                    j += 1
+                add_rows(J[r, o : o + n], P[o : o + n], out)
             elif block == UNIFORM:
-                a0 = J[r, b * w]
                 for j in range(n):
-                    for c in range(width):
-                        P1[r, c] += a0 * P[o + j, c]
+                    add_row(J[r, b * w], P[o + j], out)
 
 
 @kernel
