@@ -154,6 +154,14 @@ def first_two(carry: tuple[Array, ...]) -> tuple[Array, Array]:
 
 
 @kernel
+def ring_place(carry: tuple[Array, ...]) -> tuple[Array, Array]:
+    """Where the coming step lies in the rings of J and D; of a carry that begins with its steps, J and D."""
+    J, D = carry[1], carry[2]
+    at = carry[0][0] % D.shape[0]
+    return J[at], D[at]
+
+
+@kernel
 def open_two(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Array]:
     """Views of J and D."""
     return matrix(real, table, first), cube(real, table, first + 1)

@@ -24,7 +24,7 @@ from streamrnn._options import Option
 from streamrnn._types import Array
 from streamrnn.cells import Cell
 from streamrnn.kernels.memory import cube, matrix, tesseract, vector
-from streamrnn.learners._blocks import back, columns, entries
+from streamrnn.learners._blocks import back, columns, entries, ring_place
 from streamrnn.learners._contract import Carry, Learner, always
 from streamrnn.state import Field
 
@@ -38,14 +38,6 @@ def views(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Ar
         tesseract(real, table, first + 3),
         matrix(real, table, first + 4),
     )
-
-
-@kernel
-def local(carry: tuple[Array, ...]) -> tuple[Array, Array]:
-    """The place of the coming step in the rings."""
-    steps, J, D, _M, _delta = carry
-    at = steps[0] % D.shape[0]
-    return J[at], D[at]
 
 
 @kernel
@@ -146,7 +138,7 @@ def hybrid(block: int = 0) -> Learner:
         )
         once = entries(cell, n, m) + k * n * q
         work = (k * n / H + 2) * H * once + (k * n / H + 1) * k * n * n * q
-        return Carry(fields, views, local, propagate, credit, work)
+        return Carry(fields, views, ring_place, propagate, credit, work)
 
     return Learner(
         "hybrid", "delta <- J' delta, grad += delta D back to the start of the block before; then grad += delta' M",

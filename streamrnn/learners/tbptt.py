@@ -19,7 +19,7 @@ from streamrnn._types import Array
 from streamrnn.cells import Cell
 from streamrnn.errors import ModelError
 from streamrnn.kernels.memory import cube, matrix, tesseract, vector
-from streamrnn.learners._blocks import back, columns, entries
+from streamrnn.learners._blocks import back, columns, entries, ring_place
 from streamrnn.learners._contract import Carry, Learner, without_recurrence
 from streamrnn.state import Field
 
@@ -33,14 +33,6 @@ def views(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Ar
         matrix(real, table, first + 3),
         matrix(real, table, first + 4),
     )
-
-
-@kernel
-def local(carry: tuple[Array, ...]) -> tuple[Array, Array]:
-    """The place of the coming step in the rings."""
-    steps, J, D, _owed, _delta = carry
-    at = steps[0] % D.shape[0]
-    return J[at], D[at]
 
 
 @kernel
@@ -104,7 +96,7 @@ def tbptt(window: int = 32, stride: int = 1) -> Learner:
             Field("learner.delta", "real", (2, k * n)),
         )
         work = window * (entries(cell, n, m) + k * n * q) / stride
-        return Carry(fields, views, local, propagate, credit, work)
+        return Carry(fields, views, ring_place, propagate, credit, work)
 
     return Learner(
         "tbptt", "delta <- J' delta + e, grad += delta D over the last K steps",

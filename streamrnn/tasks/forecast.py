@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,27 +11,20 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from streamrnn import cells, learners, readouts, updates
-from streamrnn._bind import bind
-from streamrnn._misfit import misfit
+from streamrnn import readouts
 from streamrnn._types import Array, Floats, Ints
 from streamrnn.errors import InputError, ModelError, StateError
-from streamrnn.learners import Learner, audit
-from streamrnn.model import Model
-from streamrnn.readouts import Readout
-from streamrnn.state import Arena, Layout, StoredState, read_bytes
-from streamrnn.tasks import _forecasting, _improving, _layout
+from streamrnn.learners import audit
+from streamrnn.state import Arena, StoredState, read_bytes
+from streamrnn.tasks import _layout
+from streamrnn.tasks._building import checked, compiled, model_of, plan_of
 from streamrnn.tasks._rows import Rows, columns, slots, split
-from streamrnn.tasks._watch import watch
 from streamrnn.tasks.recipe import Recipe
-from streamrnn.updates import Update
 
 Sample: TypeAlias = float | Sequence[float | None] | Mapping[str, float] | npt.NDArray[Any]
 """One row: a number, one number a channel, or channel name → number. NaN, None or a missing name is a missing value."""
 
 SECOND = 1_000_000_000
-LARGEST_MODEL = 8 << 30
-"""Bytes that the memory of one stream's model may take."""
 
 
 class Forecast(NamedTuple):
@@ -68,22 +60,16 @@ class Forecaster:
         if not names or len(set(names)) != len(names):
             raise ModelError("a stream needs at least one channel, each with its own name", got=channels)
         self.channels = names
-        self.recipe = _checked(recipe or Recipe(), choices)
+        self.recipe = checked(recipe or Recipe(), choices)
         r = self.recipe
         c = len(names)
         self._taps = _layout.lags_for(c, r.lags)
-        self.model = _model(r, c)
+        self.model = model_of(r, c)
         self.readout = readouts.get(r.readout, r.readout_options)
-        plan = _plan(self.model, self.readout, r, c, self.scoring)
-        if plan.nbytes > LARGEST_MODEL:
-            raise ModelError(f"a model of {plan.nbytes / 2**30:,.1f} GiB is too large",
-                             got=f"units = {r.units}, layers = {r.layers}, learner {r.learner}, {c} channels",
-                             expected=f"{LARGEST_MODEL / 2**30:g} GiB at the most",
-                             hint="Fewer units, or a learner that keeps less: docs/learners.md")  # fmt: skip
-        self.arena = Arena(plan)
+        self.arena = Arena(plan_of(self.model, self.readout, r, c, self.scoring))
         self._width = columns(c, r.horizon)
         self._places = self._find_places()
-        self._watch = _compiled(self.model, self.readout)
+        self._watch = compiled(self.model, self.readout)
         self._start()
 
     def __repr__(self) -> str:
@@ -301,55 +287,6 @@ class Forecaster:
         return row
 
 
-def _checked(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
-    unknown = [name for name in choices if name not in Recipe.__struct_fields__]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], Recipe.__struct_fields__, 1)
-        raise ModelError(f"a recipe has no {unknown[0]!r}", expected="a field of streamrnn.Recipe",
-                         hint=f"Did you mean {near[0]!r}?" if near else None)  # fmt: skip
-    given = msgspec.to_builtins(recipe) | choices
-    try:
-        return msgspec.convert(given, Recipe)
-    except msgspec.ValidationError as problem:
-        wrong = misfit(problem, given, Recipe)
-        raise ModelError(wrong.what, where=wrong.path.lstrip("."), got=wrong.found, expected=wrong.expected) from None
-
-
-def _model(recipe: Recipe, channels: int) -> Model:
-    r = recipe
-    update, learner = updates.get(r.update, r.update_options), learners.get(r.learner, r.learner_options)
-    _refuse_idle(r, update, learner)
-    if r.clip_gradient and update.follows != "gradient":
-        raise ModelError(f"the update {update.name} does not follow a gradient that could be clipped",
-                         got=f"clip_gradient = {r.clip_gradient:g}", expected="clip_gradient = 0")  # fmt: skip
-    return Model(cells.get(r.cell, r.cell_options), learner, update, r.units,
-                 2 * channels, r.layers, channels, r.audit)  # fmt: skip
-
-
-def _refuse_idle(recipe: Recipe, update: Update, learner: Learner) -> None:
-    """Raises ModelError where a choice would do nothing."""
-    default = Recipe()
-    if recipe.learning_rate and not update.rates:
-        raise ModelError(f"the update {update.name} has no rate", got=f"learning_rate = {recipe.learning_rate:g}",
-                         expected="learning_rate = 0")  # fmt: skip
-    if not learner.learns:
-        for name in ("update", "update_options", "learning_rate", "clip_gradient"):
-            if getattr(recipe, name) != getattr(default, name):
-                raise ModelError(f"the learner {learner.name} moves no recurrent weights: {name} has no part in it",
-                                 got=f"{name} = {getattr(recipe, name)}", expected=f"no {name}")  # fmt: skip
-    if learner.stack is not None and recipe.layers == 1 and recipe.learner_options:
-        raise ModelError(f"the options of the learner {learner.name} are for stacks of layers",
-                         got="layers = 1", expected="layers = 2 or more, or no learner_options")  # fmt: skip
-
-
-def _plan(model: Model, readout: Readout, recipe: Recipe, channels: int, scoring: bool) -> Layout:
-    taps = _layout.lags_for(channels, recipe.lags)
-    own = _layout.own_fields(channels, model.seen, taps, recipe.horizon, scoring)
-    features = next(field.shape[1] for field in own if field.name == "features")
-    said = readout.fields(features, recipe.horizon, channels, recipe.horizon + 1)
-    return Layout([*own, *(field for part in model.fields.values() for field in part), *said], recipe.dtype)
-
-
 class _Owner(msgspec.Struct, forbid_unknown_fields=True):
     """What stored bytes say of their model."""
 
@@ -362,13 +299,13 @@ def _described(stored: StoredState, kind: type[Forecaster]) -> tuple[list[str], 
     """Channels and recipe of stored bytes; their block is known to have the size that a model of these needs."""
     try:
         owner = msgspec.convert(stored.owner, _Owner)
-        model = _model(owner.recipe, max(len(owner.channels), 1))
+        model = model_of(owner.recipe, max(len(owner.channels), 1))
         readout = readouts.get(owner.recipe.readout, owner.recipe.readout_options)
+        plan = plan_of(model, readout, owner.recipe, max(len(owner.channels), 1), kind.scoring)
     except (msgspec.ValidationError, ModelError) as problem:
         raise StateError(f"stored state does not describe a model: {problem}") from None
     if owner.task != kind.__name__:
         raise StateError("stored state is of another kind of model", got=owner.task, expected=kind.__name__)
-    plan = _plan(model, readout, owner.recipe, max(len(owner.channels), 1), kind.scoring)
     if not owner.channels or plan.nbytes != stored.block.nbytes:
         raise StateError("stored state has another size than its model", got=stored.block.nbytes, expected=plan.nbytes)
     return owner.channels, owner.recipe
@@ -376,25 +313,3 @@ def _described(stored: StoredState, kind: type[Forecaster]) -> tuple[list[str], 
 
 def _shape(value: Any) -> str:
     return f"{type(value).__name__} of shape {np.shape(value)}"
-
-
-_watchers: dict[tuple[Any, ...], Any] = {}
-
-
-def _compiled(model: Model, readout: Readout) -> Any:
-    """The loop for these parts; one for all models whose parts have the same kernels."""
-    parts = model.parts
-    bound: dict[str, Any] = {"credit": parts["credit"], f"apply_{model.update.follows}": parts["apply"]}
-    template = _improving.by_innovation
-    if model.update.follows == "gradient":
-        template, bound["GATHERS"] = _improving.by_gradient, int(model.learner.gathers)
-    openers = {name: parts[name] for name in ("open_carry", "open_memory", "open_probe")}
-    key = (model.forward, readout.correct, *bound.values(), *openers.values())
-    if key not in _watchers:
-        owner = f"{model.cell.name}_{model.learner.name}_{model.update.name}_{readout.name}"
-        _watchers[key] = bind(
-            watch, owner, forward=model.forward, improve=bind(template, owner, **bound),
-            learn=bind(_forecasting.learn, readout.name, correct=readout.correct), prepare=readout.prepare,
-            open_readout=readout.open, **openers,
-        )  # fmt: skip
-    return _watchers[key]
