@@ -18,7 +18,7 @@ from streamrnn.errors import InputError, ModelError
 from streamrnn.learners import Carry, Learner, audit
 from streamrnn.learners import step as steps
 from streamrnn.learners.stacked import sizes
-from streamrnn.state import Arena, Field, Layout
+from streamrnn.state import Arena, Field, Layout, Named
 from streamrnn.updates import Update
 
 NET_FIELDS = (
@@ -145,7 +145,7 @@ class Model:
             "audit": audit.fields(n if self.audited else 0, k, q, layers),
         }
 
-    def start(self, arena: Arena, seed: int) -> None:
+    def start(self, arena: Named, seed: int) -> None:
         """Write the initial weights, the cell's structure and what else does not start from 0 into a zeroed arena."""
         generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed,))))
         for layer in range(self.layers):

@@ -20,7 +20,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -33,6 +33,7 @@ LARGEST_HEADER = 1 << 20
 DIMENSIONS = 4
 
 Section = Literal["ints", "wide", "real"]
+SECTIONS: tuple[Section, ...] = ("ints", "wide", "real")
 
 
 class Field(NamedTuple):
@@ -41,6 +42,12 @@ class Field(NamedTuple):
     name: str
     section: Section
     shape: tuple[int, ...]
+
+
+class Named(Protocol):
+    """An arena, or part of one: arrays by name."""
+
+    def __getitem__(self, name: str) -> Array: ...
 
 
 class Layout:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 
 from streamrnn.cells import Cell
+from streamrnn.kernels.event import AUTO_HOLD
 from streamrnn.learners import Learner
 from streamrnn.readouts import Readout
-from streamrnn.tasks._scoring import AUTO_HOLD
 from streamrnn.tasks.detect import Detector
 from streamrnn.tasks.recipe import AUTO_HALF_LIFE, Recipe
 from streamrnn.updates import Update
@@ -38,13 +38,13 @@ def explain(recipe: Recipe) -> str:
         *([("", "Audited: the cosine to the exact gradient is estimated live.")] if recipe.audit else []),
         *(_update(net.update, recipe) if net.learner.learns else []),
         ("readout", f"{_titled(readout)}: {readout.equation}"),
-        ("", f"Features: the state, {detector.lags} past changes of each channel, level, short mean, bias."),
+        ("", f"Features: the state, {recipe.lags} past changes, level, short mean, bias."),
         ("", f"Cost: {readout.cost}. {readout.source}"),
         ("forecast", f"1 … {recipe.horizon} samples ahead: persistence and the net, mixed by what each has missed by."),
         ("bands", f"cover {recipe.level:.0%} of the values, by online conformal quantiles."),
         ("forgetting", f"what was learned counts half after {half_life}."),
-        ("alarm", f"raised at a surprise of {recipe.threshold:g} nats, which is the score 0.5;"),
-        ("", f"ended when the surprise has stayed below half of that for {hold}."),
+        ("alarm", f"raised as often as noise alone would {recipe.alarms_per_week:g} times a week: the score 0.5;"),
+        ("", f"resolved when the surprise has stayed low for {hold}. Odd rows: {recipe.governor}."),
         ("precision", f"{recipe.dtype}; levels, scales and times are float64 in any case."),
         ("memory", f"{detector.snapshot().nbytes:,} bytes for a stream of one channel."),
     ]

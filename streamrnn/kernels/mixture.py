@@ -1,10 +1,12 @@
-"""Convex mixing of two forecasts with bounded regret.
+"""Convex mixing of forecasts with bounded regret.
 
 ML-Poly of Gaillard, Stoltz & van Erven, A second-order bound with excess losses (COLT 2014), §3, in gradient form and
 with discounted sums: an expert weighs what the mixture would have gained by following it alone.
 """
 
 from __future__ import annotations
+
+import math
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
@@ -25,6 +27,10 @@ def mixture_learn(error: float, distance: float, keep: float, record: Array) -> 
 
 
 @kernel
-def mixture_weight(record: Array) -> float:
-    """Weight of one expert, up to a factor common to all: positive part of its regret over the sum of its squares."""
-    return max(record[0], 0.0) / (record[1] + 1e-12)
+def mixture_weight(doubt: float, record: Array) -> float:
+    """Weight of one expert, up to a factor common to all: positive part of its regret over the sum of its squares.
+
+    doubt   standard errors of the regret that must be exceeded first: an expert that is seldom the best costs more by
+            the noise of its weight than it brings. Its regret stays bounded, by so many roots of the sum of squares more
+    """
+    return max(record[0] - doubt * math.sqrt(record[1]), 0.0) / (record[1] + 1e-12)

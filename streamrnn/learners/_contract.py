@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from streamrnn._options import Option
 from streamrnn._types import Array
 from streamrnn.cells import DIAGONAL, Cell
-from streamrnn.state import Arena, Field
+from streamrnn.state import Field, Named
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Carry:
     propagate: Callable[..., None]
     credit: Callable[..., bool]
     work: float
-    start: Callable[[Arena, int], None] | None = None
+    start: Callable[[Named, int], None] | None = None
 
 
 def for_any(cell: Cell, m: int) -> str | None:

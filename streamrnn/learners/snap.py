@@ -27,7 +27,7 @@ from streamrnn.kernels.memory import cube, matrix, vector
 from streamrnn.learners._blocks import first_two, local_fields
 from streamrnn.learners._contract import Carry, Learner
 from streamrnn.learners.dense import dense
-from streamrnn.state import Arena, Field
+from streamrnn.state import Field, Named
 
 
 @kernel
@@ -171,7 +171,7 @@ def sparse(cell: Cell, n: int, m: int, kept: Bools) -> Carry:
     first = np.searchsorted([run[0] for run in runs], np.arange(n + 1))
     rows = np.column_stack([ends - kept.sum(1), ends, own, first[:-1], first[1:]])
 
-    def start(arena: Arena, seed: int) -> None:
+    def start(arena: Named, seed: int) -> None:
         arena["learner.rows"][:] = rows
         arena["learner.unit"][:] = np.nonzero(kept)[1]
         arena["learner.runs"][:] = runs

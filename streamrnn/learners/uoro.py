@@ -23,7 +23,7 @@ from streamrnn.kernels.memory import cube, matrix, vector
 from streamrnn.kernels.noise import sign
 from streamrnn.learners._blocks import entries, first_two, local_fields, times
 from streamrnn.learners._contract import Carry, Learner
-from streamrnn.state import Arena, Field
+from streamrnn.state import Field, Named
 
 
 @kernel
@@ -85,7 +85,7 @@ def credit(structure: Array, e: Array, carry: tuple[Array, ...], grad: Array) ->
     return True
 
 
-def start(arena: Arena, seed: int) -> None:
+def start(arena: Named, seed: int) -> None:
     arena["learner.seed"][0] = seed
 
 

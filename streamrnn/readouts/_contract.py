@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from streamrnn._options import Option
 from streamrnn._types import Array, Floats
-from streamrnn.state import Arena, Field
+from streamrnn.state import Field, Named
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Readout:
     open: Callable[..., tuple[Array, ...]]
     prepare: Callable[..., None]
     correct: Callable[..., None]
-    start: Callable[[Arena, Floats], None]
+    start: Callable[[Named, Floats], None]
     options: tuple[Option, ...] = ()
     make: Callable[..., Readout] | None = None
     chosen: tuple[tuple[str, float], ...] = ()

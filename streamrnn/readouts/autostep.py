@@ -23,7 +23,7 @@ from streamrnn._options import Option
 from streamrnn._types import Array, Floats
 from streamrnn.kernels.memory import cube
 from streamrnn.readouts._contract import Readout
-from streamrnn.state import Arena, Field
+from streamrnn.state import Field, Named
 
 META, TAU = 0.01, 1e4  # stand-ins for the options
 LEAST = 1e-6
@@ -71,7 +71,7 @@ OPTIONS = (
 def autostep(meta: float = 0.01, tau: float = 1e4, initial: float = 0.1) -> Readout:
     """Autostep with this rate for the step sizes, memory of their maxima, and sum to start from."""
 
-    def start(arena: Arena, prior: Floats) -> None:
+    def start(arena: Named, prior: Floats) -> None:
         arena["readout.alpha"][:] = initial * prior / prior.sum()
 
     return Readout(

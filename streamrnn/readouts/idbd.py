@@ -26,7 +26,7 @@ from streamrnn._types import Array, Floats
 from streamrnn.kernels.memory import cube
 from streamrnn.kernels.scalar import clip
 from streamrnn.readouts._contract import Readout
-from streamrnn.state import Arena, Field
+from streamrnn.state import Field, Named
 
 META = 0.01  # stand-in for the option
 EXPONENT = 2.0
@@ -71,7 +71,7 @@ OPTIONS = (
 def idbd(meta: float = 0.01, initial: float = 0.1) -> Readout:
     """IDBD with this rate for the step sizes, and this sum of them to start from."""
 
-    def start(arena: Arena, prior: Floats) -> None:
+    def start(arena: Named, prior: Floats) -> None:
         arena["readout.alpha"][:] = initial * prior / prior.sum()
 
     return Readout(

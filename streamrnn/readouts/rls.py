@@ -14,7 +14,7 @@ from streamrnn._types import Array, Floats
 from streamrnn.kernels.memory import matrix, vector
 from streamrnn.kernels.ud import ud_gain
 from streamrnn.readouts._contract import Readout
-from streamrnn.state import Arena, Field
+from streamrnn.state import Field, Named
 
 CAP = 1.0  # of a covariance entry: ten times what it starts from, or a feature that stays still winds it up
 
@@ -45,7 +45,7 @@ def correct(slot: int, h: int, c: int, error: float, f: Array, memory: tuple[Arr
         w[i] += K[i] * error
 
 
-def start(arena: Arena, prior: Floats) -> None:
+def start(arena: Named, prior: Floats) -> None:
     arena["readout.variance"][:] = prior
 
 

@@ -14,8 +14,9 @@ from streamrnn.errors import ModelError
 from streamrnn.learners import Learner
 from streamrnn.model import Model
 from streamrnn.readouts import Readout
-from streamrnn.state import Layout
-from streamrnn.tasks import _forecasting, _improving, _layout
+from streamrnn.state import SECTIONS, Field, Layout
+from streamrnn.tasks import _channel, _improving, _layout
+from streamrnn.tasks._shadow import shadowed
 from streamrnn.tasks._watch import watch
 from streamrnn.tasks.recipe import Recipe
 from streamrnn.updates import Update
@@ -39,16 +40,16 @@ def checked(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
         raise ModelError(wrong.what, where=wrong.path.lstrip("."), got=wrong.found, expected=wrong.expected) from None
 
 
-def model_of(recipe: Recipe, channels: int) -> Model:
-    """The net of a recipe. Raises ModelError where its parts do not fit, or a choice would do nothing."""
+def model_of(recipe: Recipe) -> Model:
+    """The net of each channel. Raises ModelError where its parts do not fit, or a choice would do nothing."""
     r = recipe
     update, learner = updates.get(r.update, r.update_options), learners.get(r.learner, r.learner_options)
     _refuse_idle(r, update, learner)
     if r.clip_gradient and update.follows != "gradient":
         raise ModelError(f"the update {update.name} does not follow a gradient that could be clipped",
                          got=f"clip_gradient = {r.clip_gradient:g}", expected="clip_gradient = 0")  # fmt: skip
-    return Model(cells.get(r.cell, r.cell_options), learner, update, r.units,
-                 2 * channels, r.layers, channels, r.audit)  # fmt: skip
+    return Model(cells.get(r.cell, r.cell_options), learner, update, max(r.units, 1),
+                 _layout.net_inputs(r.tier == "full"), r.layers, 1, r.audit)  # fmt: skip
 
 
 def _refuse_idle(recipe: Recipe, update: Update, learner: Learner) -> None:
@@ -67,13 +68,24 @@ def _refuse_idle(recipe: Recipe, update: Update, learner: Learner) -> None:
                          got="layers = 1", expected="layers = 2 or more, or no learner_options")  # fmt: skip
 
 
+def part_fields(model: Model, readout: Readout, recipe: Recipe, channels: int) -> list[Field]:
+    """The fields of each of so many channels."""
+    state = model.seen if recipe.units else 0
+    own = _layout.channel_fields(channels, state, recipe.lags, recipe.horizon, recipe.tier == "full")
+    said = readout.fields(own[0].shape[1], recipe.horizon, 1, recipe.horizon + 1)
+    return [*own, *(field for part in model.fields.values() for field in part), *said]
+
+
 def plan_of(model: Model, readout: Readout, recipe: Recipe, channels: int, scoring: bool) -> Layout:
     """Where everything that the model remembers lies. Raises ModelError where that is too much."""
-    taps = _layout.lags_for(channels, recipe.lags)
-    own = _layout.own_fields(channels, model.seen, taps, recipe.horizon, scoring)
-    features = next(field.shape[1] for field in own if field.name == "features")
-    said = readout.fields(features, recipe.horizon, channels, recipe.horizon + 1)
-    plan = Layout([*own, *(field for part in model.fields.values() for field in part), *said], recipe.dtype)
+    full = recipe.tier == "full"
+    shared = _layout.shared_fields(channels, recipe.lags, recipe.horizon, scoring, full)
+    own = part_fields(model, readout, recipe, channels)
+    fields = [*shared, *(f for c in range(channels) for f in _layout.of_channel(own, c))]
+    plan = Layout(fields, recipe.dtype)
+    if scoring and recipe.governor == "shadow":
+        fields += [Field(f"twin.{name}", name, (plan.sizes[name],)) for name in SECTIONS]
+        plan = Layout(fields, recipe.dtype)
     if plan.nbytes > LARGEST_MODEL:
         got = f"units = {recipe.units}, layers = {recipe.layers}, learner {recipe.learner}, {channels} channels"
         raise ModelError(f"a model of {plan.nbytes / 2**30:,.1f} GiB is too large", got=got,
@@ -85,20 +97,35 @@ def plan_of(model: Model, readout: Readout, recipe: Recipe, channels: int, scori
 _watchers: dict[tuple[Any, ...], Any] = {}
 
 
-def compiled(model: Model, readout: Readout) -> Any:
+def compiled(model: Model, readout: Readout, full: bool, recurrent: bool, shadow: bool) -> Any:
     """The loop for these parts; one for all models whose parts have the same kernels."""
     parts = model.parts
     bound: dict[str, Any] = {"credit": parts["credit"], f"apply_{model.update.follows}": parts["apply"]}
     template = _improving.by_innovation
     if model.update.follows == "gradient":
         template, bound["GATHERS"] = _improving.by_gradient, int(model.learner.gathers)
-    openers = {name: parts[name] for name in ("open_carry", "open_memory", "open_probe")}
-    key = (model.forward, readout.correct, *bound.values(), *openers.values())
+    openers = {name: parts[name] for name in ("open_carry", "open_probe")}
+    key = (
+        model.forward,
+        readout.correct,
+        full,
+        recurrent,
+        shadow,
+        *bound.values(),
+        parts["open_memory"],
+        *openers.values(),
+    )
     if key not in _watchers:
         owner = f"{model.cell.name}_{model.learner.name}_{model.update.name}_{readout.name}"
-        _watchers[key] = bind(
-            watch, owner, forward=model.forward, improve=bind(template, owner, **bound),
-            learn=bind(_forecasting.learn, readout.name, correct=readout.correct), prepare=readout.prepare,
-            open_readout=readout.open, **openers,
+        tier: dict[str, Any] = {"FULL": int(full), "RECURRENT": int(recurrent)}
+        learn = bind(
+            _channel.learn_channel, owner, improve=bind(template, owner, **bound), correct=readout.correct,
+            open_readout=readout.open, open_memory=parts["open_memory"], **openers, **tier,
         )  # fmt: skip
+        say = bind(
+            _channel.say_channel, owner, forward=model.forward, prepare=readout.prepare, open_readout=readout.open,
+            **openers, **tier,
+        )  # fmt: skip
+        loop = bind(watch, owner, learn_channel=learn, say_channel=say, FULL=int(full))
+        _watchers[key] = bind(shadowed, owner, watch=loop) if shadow else loop
     return _watchers[key]

@@ -1,6 +1,7 @@
 """The forecaster's part of a row, stage by stage: pace, judge, learn, observe, describe, issue.
 
-Arrays are those of `_layout`; r is a row's place in the rings of H + 1 rows.
+Arrays are those of `_layout`; r is a row's place in the rings of H + 1 rows. What is done for one channel after the
+other, its net and its linear experts, is in `_channel`.
 """
 
 from __future__ import annotations
@@ -13,35 +14,42 @@ from streamrnn.kernels.conformal import quantile_track
 from streamrnn.kernels.mixture import mixture_learn, mixture_weight
 from streamrnn.kernels.normalise import BOUND, change_observe, change_scale, level_observe
 from streamrnn.kernels.scalar import clip
-from streamrnn.kernels.ud import dot
 from streamrnn.tasks._layout import (
     AGE,
-    CALM,
+    AR_EXPERT,
+    AVERAGES,
     DT,
     GAP,
     INTERVAL,
     KEEP,
     LEVEL0,
+    MEAN0,
+    MIX_KEEP,
     NORM,
     QUICK,
+    SEASONAL_EXPERT,
     SLOW,
+    WIDE_KEEP,
     WINDOWS,
     YOUNG,
 )  # fmt: skip
+from streamrnn.tasks._wide import ago, keep_past
 from streamrnn.tasks.recipe import AUTO_HALF_LIFE
 
 QUANTILE_STEP = 0.05  # of the band's half-width, in mean absolute errors, a forecast
 START_CLIP = 100.0  # median distances from the median
-MIX_CLIP = 1.0  # the same when the mixture learns: it goes by the usual error, not by the rare large one
+MIX_CLIP = 3.0  # root mean square errors that one error counts as when the mixture learns
 INPUT_CLIP = 5.0  # scales that one input counts as
+BASELINE_DOUBT = 4.0  # of the experts that are there for comparison
 SHORT_HALF_LIFE = 4.0
 LONG_HALF_LIFE = 2310.0
-CALM_HALF_LIFE = 20_000.0  # of the bar that alarms have raised
+MIX_HASTE, WIDE_PATIENCE = 4.0, 5.0  # the mixture forgets so much faster, the wide expert so much more slowly
 LARGEST = 1e150  # beyond it squares overflow: such a value is treated as not finite
 MOST_AGE = 1e6
 MOST_GAP = 1e4  # typical intervals: after a longer pause a value may be off by 100 times the usual error
 MOST_AUTO_AGE = 2.0  # typical intervals: nothing is forgotten in a gap, for nothing has contradicted it
 W0, W1, W2, W3, W4 = WINDOWS
+M0, M1, M2, M3, M4 = AVERAGES
 
 
 @kernel
@@ -71,7 +79,13 @@ def pace(elapsed: float, rows: int, half_life: float, seconds: bool, pace: Array
         rates[KEEP] = 2.0 ** (-age / AUTO_HALF_LIFE)
         rates[NORM] = 1.0 - 2.0 ** (-2.0 * age / AUTO_HALF_LIFE)
         rates[QUICK] = 1.0 - 2.0 ** (-age / SHORT_HALF_LIFE)
-        rates[CALM] = 2.0 ** (-age / CALM_HALF_LIFE)
+        rates[MIX_KEEP] = 2.0 ** (-MIX_HASTE * age / AUTO_HALF_LIFE)
+        rates[WIDE_KEEP] = 2.0 ** (-age / (WIDE_PATIENCE * AUTO_HALF_LIFE))
+        rates[MEAN0] = 1.0 - 2.0 ** (-age / M0)
+        rates[MEAN0 + 1] = 1.0 - 2.0 ** (-age / M1)
+        rates[MEAN0 + 2] = 1.0 - 2.0 ** (-age / M2)
+        rates[MEAN0 + 3] = 1.0 - 2.0 ** (-age / M3)
+        rates[MEAN0 + 4] = 1.0 - 2.0 ** (-age / M4)
         rates[SLOW] = 1.0 - 2.0 ** (-age / LONG_HALF_LIFE)
         rates[LEVEL0] = 1.0 - 2.0 ** (-age / W0)
         rates[LEVEL0 + 1] = 1.0 - 2.0 ** (-age / W1)
@@ -88,12 +102,13 @@ def usable(x: float) -> bool:
 
 @kernel
 def judge(
-    x: Array, rows: int, miss_rate: float, rates: Array, valid: Array, base: Array, scale: Array, model: Array,
-    mix: Array, width: Array, regret: Array, mixerror: Array, sigma: Array, quantile: Array, judged: Array,
-    known: Array, statistics: Array,
+    x: Array, rows: int, miss_rate: float, rates: Array, gate: Array, valid: Array, base: Array, scale: Array,
+    experts: Array, mix: Array, width: Array, regret: Array, mixerror: Array, sigma: Array, quantile: Array,
+    judged: Array, known: Array, statistics: Array,
 ) -> None:  # fmt: skip
     """Compare x with every forecast that was made for this row: bands, mixture and statistics learn from it."""
     ring, horizon, channels = mix.shape
+    count = experts.shape[1]
     for k in range(min(horizon, rows)):
         r = (rows - 1 - k) % ring
         bound = BOUND * math.sqrt(k + 1.0)
@@ -102,19 +117,6 @@ def judge(
                 continue
             s = scale[r, c]
             miss = abs(mix[r, k, c] - x[c])
-            e = (mix[r, k, c] - x[c]) / s
-            w = max(rates[NORM], 1.0 / (judged[k, c] + 1.0))
-            # below 0 everything counts as a miss, or an exact forecast would wind the quantile down without end
-            missed = quantile[k, c] < 0.0 or miss > width[r, k, c]
-            quantile[k, c] = quantile_track(quantile[k, c], missed, miss_rate, QUANTILE_STEP)
-            sigma[k, c] += w * (min(abs(e), bound) - sigma[k, c])
-            if judged[k, c] > 20.0:
-                e = clip(e, MIX_CLIP * mixerror[k, c])
-            e = clip(e, bound)
-            mixerror[k, c] += w * (abs(e) - mixerror[k, c])
-            mixture_learn(e, clip((mix[r, k, c] - base[r, c]) / s, bound), rates[KEEP], regret[k, c, 0])
-            mixture_learn(e, clip((mix[r, k, c] - model[r, k, c]) / s, bound), rates[KEEP], regret[k, c, 1])
-            judged[k, c] += 1.0
             if k == 0:
                 change = abs(x[c] - known[c])
                 statistics[0, c] += 1.0
@@ -123,73 +125,69 @@ def judge(
                 statistics[3, c] += miss * miss
                 statistics[4, c] += change * change
                 statistics[5, c] += 0.0 if miss > width[r, k, c] else 1.0
-
-
-@kernel
-def head_error(target: float, f: Array, w: Array) -> float:
-    """target - wᵀ f."""
-    return target - dot(w, f, f.shape[0])
-
-
-def correct(slot: int, h: int, c: int, error: float, f: Array, memory: tuple[Array, ...], w: Array) -> None:
-    """Stand-in for the readout's `correct`."""
-    raise TypeError("unbound")
-
-
-def learn(
-    x: Array, rows: int, error_clip: float, rates: Array, valid: Array, base: Array, scale: Array, features: Array,
-    memory: tuple[Array, ...], weights: Array, error: Array, judged: Array,
-) -> None:  # fmt: skip
-    """Every head learns from the target that has come now, on the row that it was asked from."""
-    ring, channels = valid.shape
-    horizon = weights.shape[0]
-    for k in range(min(horizon, rows)):
-        r = (rows - 1 - k) % ring
-        bound = BOUND * math.sqrt(k + 1.0)
-        for c in range(channels):
-            if valid[r, c] == 0 or not usable(x[c]):
+                statistics[8, c] += abs(experts[r, AR_EXPERT, k, c] - x[c])
+                seasonal = experts[r, SEASONAL_EXPERT, k, c] if count > SEASONAL_EXPERT else base[r, c]
+                statistics[9, c] += abs(seasonal - x[c])
+            if gate[c] == 0.0:
                 continue
-            miss = head_error(clip((x[c] - base[r, c]) / scale[r, c], bound), features[r], weights[k, c])
-            miss = clip(miss, error_clip * error[k, c])
-            correct(r, k, c, miss, features[r], memory, weights[k, c])
+            e = (mix[r, k, c] - x[c]) / s
             w = max(rates[NORM], 1.0 / (judged[k, c] + 1.0))
-            error[k, c] += w * (abs(miss) - error[k, c])
+            # below 0 everything counts as a miss, or an exact forecast would wind the quantile down without end
+            missed = quantile[k, c] < 0.0 or miss > width[r, k, c]
+            quantile[k, c] = quantile_track(quantile[k, c], missed, miss_rate, QUANTILE_STEP)
+            sigma[k, c] += w * (min(abs(e), bound) - sigma[k, c])
+            if judged[k, c] > 20.0:
+                e = clip(e, MIX_CLIP * math.sqrt(mixerror[k, c]))
+            e = clip(e, bound)
+            mixerror[k, c] += w * (e * e - mixerror[k, c])
+            mixture_learn(e, clip((mix[r, k, c] - base[r, c]) / s, bound), rates[MIX_KEEP], regret[k, c, 0])
+            for i in range(count):
+                apart = clip((mix[r, k, c] - experts[r, i, k, c]) / s, bound)
+                mixture_learn(e, apart, rates[MIX_KEEP], regret[k, c, i + 1])
+            judged[k, c] += 1.0
 
 
 @kernel
 def observe(
-    x: Array, rows: int, rates: Array, seen: Array, stale: Array, first: Array, start: Array, known: Array, last: Array,
-    moments: Array, change: Array, short: Array, lags: Array, mix: Array, statistics: Array,
+    x: Array, rows: int, boost: float, rates: Array, gate: Array, seen: Array, stale: Array, first: Array, start: Array,
+    known: Array, last: Array, moments: Array, change: Array, short: Array, past: Array, total: Array, means: Array,
+    mix: Array, statistics: Array,
 ) -> None:  # fmt: skip
-    """Take x into level, scale, short mean and lags. For a missing value its forecast stands in, unlearned."""
+    """Take x into level, scale, means and past. For a missing value its forecast stands in, unlearned.
+
+    boost  least weight of level and scale, once a new level was accepted
+    """
     ring = mix.shape[0]
-    head = rows % lags.shape[0]
     for c in range(x.shape[0]):
         v = x[c]
         observed = usable(v)
         if not observed:
             statistics[6 if math.isnan(v) else 7, c] += 1.0
             if seen[c] == 0:
-                lags[head, c] = 0.0
+                keep_past(rows, c, 0.0, rates, past, total, means)
                 continue
             v = mix[(rows - 1) % ring, 0, c]
         if seen[c] == 0:
             first[c], known[c], last[c], short[c], moments[c, 0] = v, v, v, v, v
-        lags[head, c] = v - last[c]
         if observed:
             young = seen[c] < YOUNG
             if young:
                 start[seen[c], c] = v
-            w = max(rates[NORM], 1.0 / (seen[c] + 1.0))
+            w = gate[c] * max(rates[NORM], boost, 1.0 / (seen[c] + 1.0))
             if seen[c] > 0:  # a change over several rows counts as one of the size it has in one
                 d = (v - known[c]) / math.sqrt(1.0 + stale[c])
-                change[c] = change_observe(d, max(rates[NORM], 1.0 / seen[c]), young, change[c])
+                change[c] = change_observe(d, gate[c] * max(rates[NORM], boost, 1.0 / seen[c]), young, change[c])
             level_observe(v, w, young, math.sqrt(change[c]), moments[c])
             seen[c] += 1
             known[c] = v
         short[c] += rates[QUICK] * (v - short[c])
         last[c] = v
         stale[c] = 0 if observed else stale[c] + 1
+        kept = v - first[c]
+        if seen[c] > YOUNG:  # a wild value shall not stand in the rings for thousands of rows
+            level = moments[c, 0] - first[c]
+            kept = level + clip(kept - level, BOUND * max(math.sqrt(moments[c, 1]), math.sqrt(change[c])))
+        keep_past(rows, c, kept, rates, past, total, means)
 
 
 @kernel
@@ -210,7 +208,10 @@ def median_of_start(start: Array, c: int, centre: float, spread: bool) -> float:
 
 
 @kernel
-def settle(start: Array, c: int, first: Array, moments: Array, change: Array, short: Array, lags: Array) -> bool:
+def settle(
+    start: Array, c: int, rows: int, rates: Array, first: Array, moments: Array, change: Array, short: Array,
+    past: Array, total: Array, means: Array,
+) -> bool:  # fmt: skip
     """Look over the first values of channel c; where one is wild, begin again from what they are without it.
 
     A sensor's first value is often none: a sentinel such as -9999 or the largest float would set level and scale for
@@ -234,74 +235,72 @@ def settle(start: Array, c: int, first: Array, moments: Array, change: Array, sh
         if i > 0:
             change[c] = change_observe(v - before, 1.0 / i, True, change[c])
         before = v
-    for i in range(lags.shape[0]):
-        lags[i, c] = 0.0
+    for i in range(past.shape[1]):
+        past[c, i] = 0.0
+    for i in range(total.shape[1]):
+        total[c, i] = 0.0
+    keep_past(0, c, 0.0, rates, past, total, means)
+    keep_past(rows, c, before - centre, rates, past, total, means)
     return True
 
 
 @kernel
 def describe(
-    rows: int, seen: Array, stale: Array, last: Array, moments: Array, change: Array, short: Array, lags: Array,
-    taps: int, state: Array, x: Array, base: Array, scale: Array, valid: Array, f: Array,
-) -> bool:  # fmt: skip
-    """Features after this row: [state | lags | level | short mean | 1]; and the net's next input is read off them.
+    rows: int, gate: Array, seen: Array, stale: Array, last: Array, moments: Array, change: Array, base: Array,
+    scale: Array, valid: Array,
+) -> None:  # fmt: skip
+    """Base, unit and validity of the forecasts that will be issued from this row.
 
-    taps  lags in use (0 … L); x (2 C,) input of the net: level and last change of each channel
-    False where the row had no value at all: nothing is to be learned from what is asked from it.
+    Nothing is to be learned from what is asked from a row without a value of its own, or one that was refused.
     """
-    n, channels, ring = state.shape[0], last.shape[0], base.shape[0]
-    r, size = rows % ring, lags.shape[0]
-    level = n + taps * channels
-    for i in range(n):
-        f[i] = state[i]
-    some = False
-    for c in range(channels):
-        some = some or (seen[c] > 0 and stale[c] == 0)
-    for c in range(channels):
+    r = rows % base.shape[0]
+    for c in range(last.shape[0]):
         s = change_scale(change[c], moments[c, 1])
         base[r, c], scale[r, c] = last[c], s
-        valid[r, c] = 1 if s > 0.0 and some else 0
-        inverse = 1.0 / s if s > 0.0 else 0.0
-        for i in range(taps):
-            f[n + i * channels + c] = clip(lags[(rows - i) % size, c] * inverse, INPUT_CLIP)
-        f[level + c] = x[c]
-        f[level + channels + c] = clip((short[c] - last[c]) * inverse, INPUT_CLIP)
-    f[level + 2 * channels] = 1.0
-    return some
+        valid[r, c] = 1 if s > 0.0 and seen[c] > 0 and stale[c] == 0 and gate[c] > 0.0 else 0
 
 
 @kernel
-def inputs(rows: int, last: Array, moments: Array, change: Array, lags: Array, x: Array) -> None:
-    """Input of the net (2 C,): standardised level, scaled change."""
-    channels, size = last.shape[0], lags.shape[0]
-    for c in range(channels):
-        s = change_scale(change[c], moments[c, 1])
-        spread = math.sqrt(moments[c, 1])
-        x[c] = clip((last[c] - moments[c, 0]) / spread, INPUT_CLIP) if spread > 0.0 else 0.0
-        x[channels + c] = clip(lags[rows % size, c] / s, INPUT_CLIP) if s > 0.0 else 0.0
+def inputs(rows: int, c: int, last: Array, moments: Array, scale: float, past: Array, phase: Array, x: Array) -> None:
+    """Input of a channel's net: standardised level, scaled change, and the season's phase where there is room."""
+    spread = math.sqrt(moments[c, 1])
+    x[0] = clip((last[c] - moments[c, 0]) / spread, INPUT_CLIP) if spread > 0.0 else 0.0
+    x[1] = clip(-ago(past, rows, c, 1) / scale, INPUT_CLIP) if scale > 0.0 else 0.0
+    for i in range(2, x.shape[0]):
+        x[i] = phase[i - 2]
+
+
+@kernel
+def seasonal_say(rows: int, c: int, expert: int, season: int, last: float, past: Array, experts: Array) -> None:
+    """Seasonal persistence: what came so many seasons before that it is known; persistence without a season."""
+    horizon = experts.shape[2]
+    for k in range(horizon):
+        back = 0 if season == 0 else season * (k // season + 1) - 1 - k
+        experts[rows % experts.shape[0], expert, k, c] = last + ago(past, rows, c, back)
 
 
 @kernel
 def issue(
-    rows: int, warm: int, seen: Array, base: Array, scale: Array, features: Array, weights: Array, regret: Array,
-    sigma: Array, quantile: Array, model: Array, mix: Array, width: Array, forecast: Array, lower: Array, upper: Array,
+    rows: int, warm: int, seen: Array, base: Array, scale: Array, regret: Array, sigma: Array, quantile: Array,
+    experts: Array, mix: Array, width: Array, forecast: Array, lower: Array, upper: Array,
 ) -> None:  # fmt: skip
     """Forecasts and bands for the next H rows, kept in the rings and written out ((H C,) each).
 
-    Each is a convex mix of persistence and the net's head; while fewer than `warm` rows are known, persistence.
+    Each is a convex mix of the experts; while fewer than `warm` rows are known, persistence.
     """
     ring, horizon, channels = mix.shape
-    r = rows % ring
-    f = features[r]
+    r, count = rows % ring, experts.shape[1]
     for k in range(horizon):
-        bound = BOUND * math.sqrt(k + 1.0)
         for c in range(channels):
-            change = clip(dot(weights[k, c], f, f.shape[0]), bound)
-            a, b = mixture_weight(regret[k, c, 0]), mixture_weight(regret[k, c, 1])
-            share = b / (a + b) if rows >= warm and a + b > 0.0 else 0.0
-            y = base[r, c] + share * change * scale[r, c]
+            total, away = mixture_weight(0.0, regret[k, c, 0]), 0.0
+            for i in range(count):
+                doubt = BASELINE_DOUBT if i in (AR_EXPERT, SEASONAL_EXPERT) else 0.0
+                w = mixture_weight(doubt, regret[k, c, i + 1])
+                total += w
+                away += w * (experts[r, i, k, c] - base[r, c])
+            y = base[r, c] + (away / total if rows >= warm and total > 0.0 else 0.0)
             half = max(quantile[k, c], 0.0) * sigma[k, c] * scale[r, c]
-            model[r, k, c], mix[r, k, c], width[r, k, c] = base[r, c] + change * scale[r, c], y, half
+            mix[r, k, c], width[r, k, c] = y, half
             o = k * channels + c
             if seen[c] == 0:
                 forecast[o], lower[o], upper[o] = math.nan, math.nan, math.nan

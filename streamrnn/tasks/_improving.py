@@ -1,7 +1,7 @@
 """How the cell's weights move when a row has come: templates over the learner's `credit` and the update's `apply`.
 
-by_gradient     once for the mean squared error of all channels
-by_innovation   once for each channel, with its own error and the slope of its own forecast
+by_gradient     along the slope of the squared error
+by_innovation   by the error, and the slope of the forecast
 """
 
 from __future__ import annotations
@@ -10,11 +10,8 @@ import math
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.kernels.normalise import BOUND
-from streamrnn.kernels.scalar import clip
 from streamrnn.learners.audit import compare
-from streamrnn.tasks._forecasting import head_error, usable
-from streamrnn.tasks._layout import CLIP_ERROR, CLIP_GRADIENT, GUARDED, RAN_AWAY, RATE
+from streamrnn.tasks._layout import CLIP_GRADIENT, GUARDED, RAN_AWAY, RATE
 
 LARGEST_GRADIENT = 1e15
 SOON = 1000  # rows
@@ -77,58 +74,31 @@ def shorten(grad: Array, bound: float) -> None:
 
 
 @kernel
-def head_miss(
-    x: Array, c: int, r: int, error_clip: float, base: Array, scale: Array, features: Array, weights: Array,
-    error: Array,
-) -> float:  # fmt: skip
-    """Clipped error, target - forecast, of the one-step head of channel c."""
-    target = clip((x[c] - base[r, c]) / scale[r, c], BOUND)
-    return clip(head_error(target, features[r], weights[0, c]), error_clip * error[0, c])
-
-
-@kernel
-def towards(c: int, weights: Array, feedback: Array, size: float, e: Array) -> None:
-    """e += size times the way back from the error of channel c to the state: the readout's weights, or fixed ones."""
+def towards(weights: Array, feedback: Array, size: float, e: Array) -> None:
+    """e = size times the way back from the error to the state: the one-step head's weights, or fixed ones."""
     if feedback.shape[0] > 0:
         for i in range(e.shape[0]):
-            e[i] += size * feedback[c, i]
+            e[i] = size * feedback[0, i]
     else:
         for i in range(e.shape[0]):
-            e[i] += size * weights[0, c, i]
+            e[i] = size * weights[0, i]
 
 
 def by_gradient(
-    x: Array, rows: int, hyper: Array, valid: Array, base: Array, scale: Array, features: Array, weights: Array,
-    feedback: Array, error: Array, structure: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...],
-    probe: tuple[Array, ...], grad: Array, theta: Array,
+    miss: float, some: bool, hyper: Array, weights: Array, feedback: Array, structure: Array, e: Array,
+    carry: tuple[Array, ...], memory: tuple[Array, ...], probe: tuple[Array, ...], grad: Array, theta: Array,
 ) -> bool:  # fmt: skip
-    """Follow ∂(half the mean squared one-step error)/∂theta; False where it has run away."""
-    ring, channels = valid.shape
-    some = False
-    for i in range(e.shape[0]):
-        e[i] = 0.0
-    if rows == 0:
-        return True
-    r = (rows - 1) % ring
-    for c in range(channels):
-        if valid[r, c] != 0 and usable(x[c]):
-            miss = head_miss(x, c, r, hyper[CLIP_ERROR], base, scale, features, weights, error)
-            towards(c, weights, feedback, -miss / channels, e)
-            some = True
+    """Follow ∂(half the squared one-step error)/∂theta; False where it has run away."""
     if not some and GATHERS == 0:
         return True
+    towards(weights, feedback, -miss if some else 0.0, e)
     if not credit(structure, e, carry, grad):
         return True
     if not all_within(grad, LARGEST_GRADIENT):
         return False
     if probe[1].shape[1] > 0:
         if feedback.shape[0] > 0:  # judged by the slope that the errors should have come back with
-            for i in range(e.shape[0]):
-                e[i] = 0.0
-            for c in range(channels):
-                if valid[r, c] != 0 and usable(x[c]):
-                    miss = head_miss(x, c, r, hyper[CLIP_ERROR], base, scale, features, weights, error)
-                    towards(c, weights, feedback[:0], -miss / channels, e)
+            towards(weights, feedback[:0], -miss if some else 0.0, e)
         compare(e, grad, probe)
     if hyper[CLIP_GRADIENT] > 0.0:
         shorten(grad, hyper[CLIP_GRADIENT])
@@ -137,28 +107,18 @@ def by_gradient(
 
 
 def by_innovation(
-    x: Array, rows: int, hyper: Array, valid: Array, base: Array, scale: Array, features: Array, weights: Array,
-    feedback: Array, error: Array, structure: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...],
-    probe: tuple[Array, ...], grad: Array, theta: Array,
+    miss: float, some: bool, hyper: Array, weights: Array, feedback: Array, structure: Array, e: Array,
+    carry: tuple[Array, ...], memory: tuple[Array, ...], probe: tuple[Array, ...], grad: Array, theta: Array,
 ) -> bool:  # fmt: skip
-    """One channel after another: its error, and the slope of its one-step forecast; False where that has run away."""
-    ring, channels = valid.shape
-    if rows == 0:
+    """The error, and the slope of the one-step forecast; False where that has run away."""
+    if not some:
         return True
-    r, first = (rows - 1) % ring, True
-    for c in range(channels):
-        if valid[r, c] == 0 or not usable(x[c]):
-            continue
-        miss = head_miss(x, c, r, hyper[CLIP_ERROR], base, scale, features, weights, error)
-        for i in range(e.shape[0]):
-            e[i] = 0.0
-        towards(c, weights, feedback, 1.0, e)
-        if not credit(structure, e, carry, grad):
-            continue
-        if not all_within(grad, LARGEST_GRADIENT):
-            return False
-        if probe[1].shape[1] > 0:
-            compare(e, grad, probe)
-        apply_innovation(hyper[RATE], c, first, miss, grad, memory, theta)
-        first = False
+    towards(weights, feedback, 1.0, e)
+    if not credit(structure, e, carry, grad):
+        return True
+    if not all_within(grad, LARGEST_GRADIENT):
+        return False
+    if probe[1].shape[1] > 0:
+        compare(e, grad, probe)
+    apply_innovation(hyper[RATE], 0, True, miss, grad, memory, theta)
     return True

@@ -1,77 +1,122 @@
-"""Fields of a watching model: their order here is the row numbers that the kernels of this folder use."""
+"""Fields of a watching model: their order here is the row numbers that the kernels of this folder use.
+
+First what all channels share, then the fields of each channel, one channel after the other: field k of channel c is
+row OWN + c × stride + k. Of the first channel they have their plain names, of channel c "name@c".
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from streamrnn._types import Floats
-from streamrnn.state import Field
+from streamrnn._types import Array, Floats
+from streamrnn.kernels import budget, event, governor
+from streamrnn.state import Arena, Field
 
-# rows of the layout table
+# rows of the layout table that all channels share
 (
-    CLOCK, SEEN, STALE, VALID,
-    HYPER, PACE, RATES, FIRST, START, KNOWN, LAST, MOMENTS, CHANGE, SHORT, LAGS, BASE, SCALE, MODEL, MIX, WIDTH,
-    REGRET, ERROR, MIXERROR, SIGMA, QUANTILE, JUDGED, STATISTICS, SCORED, RESIDUAL, STAGES, LONG, TAILS, SURPRISE,
-    FEATURES, WEIGHTS,
+    CLOCK, SEEN, STALE, VALID, SEASON, RELATIVES, MARKS,
+    HYPER, PACE, RATES, FIRST, START, KNOWN, LAST, MOMENTS, CHANGE, SHORT, PAST, TOTAL, MEANS, PHASE, GATE, BASE, SCALE,
+    EXPERTS, MIX, WIDTH, REGRET, ERROR, MIXERROR, SIGMA, QUANTILE, JUDGED, STATISTICS, SCORED, RESIDUAL, STAGES, LONG,
+    TAILS, SURPRISE, LIMITS, LADDER, FACTS, HELD, USUAL, BLOCKS_HELD, VERDICT,
     OWN,
-) = range(36)  # fmt: skip
+) = range(48)  # fmt: skip
+# rows of a channel's own fields, after its first
+FEATURES, WEIGHTS, AR, WIDE, NET = 0, 1, 2, 7, 12
+# of a linear expert, after its first
+ASKED, GAIN, COVARIANCE, VARIANCE, HEADS = range(5)
 
 # entries of the field "clock"
-ROWS, TIME, ALARM, SINCE, LOUD, ALARMS, GUARDED, RAN_AWAY = range(8)
+ROWS, TIME, GUARDED, RAN_AWAY, MUTE, ACCEPT, TOLD_ONGOING, SHADOWING = range(8)
 # entries of the field "hyper"
-RATE, MISS, HALF_LIFE, THRESHOLD, HOLD, SCORING, CLIP_ERROR, CLIP_GRADIENT, SECONDS = range(9)
+(
+    RATE, MISS, HALF_LIFE, HOLD, SCORING, CLIP_ERROR, CLIP_GRADIENT, SECONDS, ALARMS_A_WEEK, GOVERNOR, REFUSE,
+) = range(11)  # fmt: skip
+# bits of the clock's entry MUTE
+MUTE_ALARMS, MUTE_LEARNING = 1, 2
 # entries of the field "pace"
-INTERVAL, PEAK, GAP, FATIGUE, BAR, DT = range(6)
-# entries of the array "places" that goes with the arena
-LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP, FORGET_FROM, FORGET_TO = range(8)
-# entries of the field "rates"; the last ones are the level statistics'
-AGE, KEEP, NORM, QUICK, SLOW, CALM, LEVEL0 = range(7)
+INTERVAL, GAP, DT, BOOST = range(4)
+# entries of the array "places" that goes with the arena: rows are relative to the channel's first
+LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP, FORGET_FIRST, FORGET_LAST, STRIDE, TWIN = range(10)
+# entries of the field "rates"; the last ones are the means' and the level statistics'
+AGE, KEEP, NORM, QUICK, SLOW, MIX_KEEP, WIDE_KEEP, MEAN0, LEVEL0 = (0, 1, 2, 3, 4, 5, 6, 7, 12)
 # rows of the field "statistics"
 STATISTIC_NAMES = (
     "judged", "absolute_error", "absolute_change", "squared_error", "squared_change",
-    "covered", "missing", "not_finite",
+    "covered", "missing", "not_finite", "absolute_ar_error", "absolute_seasonal_error",
 )  # fmt: skip
+# rows of the field "experts", one less than their number in "regret": persistence needs no row
+AR_EXPERT, NET_EXPERT, SEASONAL_EXPERT, WIDE_EXPERT = range(4)
 
 LEVELS = 5
 YOUNG = 8
 """Values that are taken as they come; then the start is looked over, and later ones are clipped."""
 WINDOWS = (5.0, 8.5, 15.0, 27.5, 50.0)
 """Half-lives of the level statistics, in typical intervals (or in 1/1386 of a half-life given in seconds)."""
+SEASONS = 3
+"""Seasons in force at once, at the most."""
+HARMONICS = 4
+"""Sines and cosines of the season's phase."""
+AVERAGES = (4.0, 16.0, 64.0, 256.0, 1024.0)
+"""Half-lives of the running means that the wide expert sees, in typical intervals."""
 
 VARIANCE0 = 0.1
 """What the readout's weights are thought to vary by at first: the inverse of the ridge penalty of RLS on all but the
 older lags."""
+PAST_FULL, PAST_LEAN = 8192, 256
+"""Rows of values that are kept: seasons of up to a seventh of it have their week, and of up to half of it two taps."""
+MOST_RELATIVES = 8
+"""Other channels that one channel looks at."""
+BLOCKS = 20
+"""Means of blocks of rows between the last lags and a season ago."""
+TAPS_OF_SEASON, MIXED = 8, 7
+"""Past values round a season ago; and features that are multiplied with the season's harmonics."""
 
-MOST_LAG_FEATURES = 128
+SEASONAL = TAPS_OF_SEASON + 2 * HARMONICS * (1 + MIXED)
+"""Features of the wide expert that are there only while a season is in force; they come first."""
 
 
-def lags_for(channels: int, lags: int) -> int:
-    """Lags of each channel: as asked, but at most 128 lag features in all, since the readout costs their square."""
-    return min(lags, max(MOST_LAG_FEATURES // channels, 1))
+def net_inputs(full: bool) -> int:
+    """Inputs of a channel's net: level, last change, and the season's phase where seasons are looked for."""
+    return 4 if full else 2
 
 
-def prior(c: int, n: int, lags: int) -> Floats:
+def relatives(channels: int) -> int:
+    """Other channels that a channel can look at."""
+    return min(channels - 1, MOST_RELATIVES)
+
+
+def wide_features(channels: int, lags: int, state: int) -> int:
+    """Features of the wide expert, in this order: seasonal ones | blocks | relatives | lags | means | state | 1."""
+    return SEASONAL + BLOCKS + 4 * relatives(channels) + lags + len(AVERAGES) + state + 1
+
+
+def prior(n: int, lags: int) -> Floats:
     """(F,) variances that the readout's weights start from; those of lag i are 1/i of the others'.
 
     The older a value, the less it should count until the data say otherwise (Litterman, Forecasting with Bayesian
     Vector Autoregressions, 1986, §2). On 43 series it took 0.3 % off the error, most on the short ones.
     """
-    variance = np.full(n + c * (lags + 2) + 1, VARIANCE0)
-    variance[n : n + c * lags] /= np.repeat(np.arange(1, lags + 1), c)
+    variance = np.full(n + lags + 3, VARIANCE0)
+    variance[n : n + lags] /= np.arange(1, lags + 1)
     return variance
 
 
-def own_fields(c: int, n: int, lags: int, h: int, scoring: bool) -> list[Field]:
-    """Fields for c channels, n numbers of state, lags a channel, horizons 1 … h, ordered as the row numbers above."""
-    ring, f = h + 1, n + c * (lags + 2) + 1
-    d = c if scoring else 0
+def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[Field]:
+    """Fields for c channels and horizons 1 … h, ordered as the row numbers above."""
+    ring, d = h + 1, c if scoring else 0
+    past, experts = PAST_FULL if full else PAST_LEAN, 5 if full else 3
     fields = [
-        Field("clock", "ints", (8,)),  # rows seen, time, alarm and guard counters
+        Field("clock", "ints", (8,)),  # rows seen, time, guard counters, what the user says
         Field("seen", "ints", (c,)),  # observed values
         Field("stale", "ints", (c,)),  # rows since the last value; 0: the last row had one
         Field("valid", "ints", (ring, c)),  # 1 where a row's forecasts may be learned from
-        Field("hyper", "wide", (9,)),  # choices of the recipe
-        Field("pace", "wide", (6,)),  # typical interval (s), peak and bar of the event, the last step's length, fatigue
+        Field("season", "ints", (SEASONS + 1,)),  # lengths in rows, 0: none; number of the last change
+        Field("relatives", "ints", (c, relatives(c) if full else 0)),  # other channels that each looks at
+        Field("marks", "ints", (event.MARKS,)),  # of the event
+        Field("hyper", "wide", (11,)),  # choices of the recipe
+        Field("pace", "wide", (4,)),  # typical interval (s), the last step's length, least weight of level and scale
         Field("rates", "wide", (LEVEL0 + LEVELS,)),  # weights that belong to the last elapsed time
         Field("first", "wide", (c,)),  # first value: levels are kept relative to it
         Field("start", "wide", (YOUNG, c)),  # the first values
@@ -80,15 +125,19 @@ def own_fields(c: int, n: int, lags: int, h: int, scoring: bool) -> list[Field]:
         Field("moments", "wide", (c, 2)),  # running mean and variance
         Field("change", "wide", (c,)),  # running mean square of the changes
         Field("short", "wide", (c,)),  # mean of the last few values
-        Field("lags", "wide", (max(lags, 1), c)),  # ring of changes
+        Field("past", "wide", (c, past)),  # ring of values, less the first
+        Field("total", "wide", (c, past if full else 1)),  # ring of their running sum
+        Field("means", "wide", (c, len(AVERAGES))),  # running means of values, less the first
+        Field("phase", "wide", (2 * HARMONICS,)),  # sines and cosines of the season's phase
+        Field("gate", "wide", (c,)),  # share of a row that is learned
         Field("base", "wide", (ring, c)),  # value from which a row's forecasts start
         Field("scale", "wide", (ring, c)),  # unit of change that they are scaled by
-        Field("model", "wide", (ring, h, c)),  # the net's forecasts
+        Field("experts", "wide", (ring, experts - 1, h, c)),  # each expert's forecasts, but for persistence's
         Field("mix", "wide", (ring, h, c)),  # the forecasts issued
         Field("width", "wide", (ring, h, c)),  # half-widths of the bands issued
-        Field("regret", "wide", (h, c, 2, 2)),  # records of persistence and the net
-        Field("error", "wide", (h, c)),  # mean absolute error of the heads, scaled
-        Field("mixerror", "wide", (h, c)),  # mean absolute error of the forecasts, scaled and clipped
+        Field("regret", "wide", (h, c, experts, 2)),  # records of persistence and the other experts
+        Field("error", "wide", (h, c)),  # mean absolute error of the net's heads, scaled and clipped
+        Field("mixerror", "wide", (h, c)),  # mean squared error of the forecasts, scaled and clipped
         Field("sigma", "wide", (h, c)),  # mean absolute error of the forecasts, scaled
         Field("quantile", "wide", (h, c)),  # half-width of the band in units of sigma
         Field("judged", "wide", (h, c)),  # forecasts compared with what came
@@ -99,8 +148,52 @@ def own_fields(c: int, n: int, lags: int, h: int, scoring: bool) -> list[Field]:
         Field("long", "wide", (d, LEVELS, 2)),  # their long mean and variance
         Field("tails", "wide", (d, 1 + LEVELS, 4)),
         Field("surprise", "wide", (c,)),  # of the last row, nats
-        Field("features", "real", (ring, f)),
-        Field("weights", "real", (h, c, f)),
+        Field("limits", "wide", (d, event.LIMITS)),  # what may be an event
+        Field("ladder", "wide", (budget.LADDER,)),  # the alarm budget's bars
+        Field("facts", "wide", (event.FACTS,)),  # of the event
+        Field("held", "wide", (governor.HELD,)),  # of the refusal to learn
+        Field("usual", "wide", (d, governor.USUAL)),
+        Field("blocks", "wide", (d, governor.BLOCKS, governor.PARTS)),  # of what was refused
+        Field("verdict", "wide", (2,)),
     ]
     assert len(fields) == OWN
     return fields
+
+
+def _linear(name: str, ring: int, h: int, f: int) -> list[Field]:
+    """Fields of a linear expert with f features, 0 where it has no part."""
+    return [
+        Field(f"{name}.features", "real", (ring, f)),
+        Field(f"{name}.gain", "real", (ring, f)),
+        Field(f"{name}.covariance", "real", (f, f)),  # U of P = U diag(d) U'
+        Field(f"{name}.variance", "real", (f,)),  # d
+        Field(f"{name}.weights", "real", (h, f)),
+    ]
+
+
+def channel_fields(c: int, state: int, lags: int, h: int, full: bool) -> list[Field]:
+    """Fields of one of c channels, before those of its net and readout; state: numbers of the net that are seen."""
+    ring = h + 1
+    fields = [
+        Field("features", "real", (ring, state + lags + 3)),
+        Field("weights", "real", (h, state + lags + 3)),
+        *_linear("ar", ring, h, lags + 1),
+        *_linear("wide", ring, h, wide_features(c, lags, state) if full else 0),
+    ]
+    assert len(fields) == NET
+    return fields
+
+
+def of_channel(fields: Iterable[Field], c: int) -> list[Field]:
+    """The fields as those of channel c."""
+    return [field._replace(name=f"{field.name}@{c}") if c else field for field in fields]
+
+
+class Part:
+    """An arena as channel c sees it: its own fields by their plain names."""
+
+    def __init__(self, arena: Arena, c: int) -> None:
+        self._arena, self._suffix = arena, f"@{c}" if c else ""
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arena[name + self._suffix]

@@ -8,12 +8,13 @@ import numpy as np
 
 from streamrnn._types import Array, Bools, Floats, Ints
 
-HEAD = 7
-"""Columns before the per-channel ones: score, surprise, event, its score, channel and age in seconds, warming."""
+HEAD = 9
+"""Columns before the per-channel ones: score, surprise, event, its score, channel and age in seconds, warming, learning
+code, cause of the event."""
 
 
 def columns(channels: int, horizon: int) -> int:
-    """Numbers that one row takes: 7 + 4 C + 3 H C."""
+    """Numbers that one row takes: 9 + 4 C + 3 H C."""
     return HEAD + 4 * channels + 3 * horizon * channels
 
 
@@ -21,6 +22,7 @@ def slots(channels: int, horizon: int) -> dict[str, slice]:
     """Where each quantity lies in a row of `step`'s output."""
     c, hc = channels, channels * horizon
     names = {"score": 1, "surprise": 1, "event": 1, "event_score": 1, "event_channel": 1, "event_age": 1, "warming": 1,
+             "learning": 1, "event_cause": 1,
              "expected": c, "lower": c, "upper": c, "share": c,
              "forecast": hc, "forecast_lower": hc, "forecast_upper": hc}  # fmt: skip
     found, at = {}, 0
@@ -28,6 +30,10 @@ def slots(channels: int, horizon: int) -> dict[str, slice]:
         found[name] = slice(at, at + size)
         at += size
     return found
+
+
+LEARNING = ("learning", "gated", "frozen", "accepted", "barred")
+"""What is made of a row: learned in full, in part or not at all, the end of a refusal, or barred by maintenance."""
 
 
 @dataclass(slots=True)
@@ -52,15 +58,19 @@ class Rows:
     forecast_lower: Floats
     forecast_upper: Floats
     event: Ints
-    """(N,) +1 where an alarm is raised, -1 where it is cleared, else 0."""
+    """(N,) +1 where an event starts, 2 where it is told to be ongoing, -1 where it is resolved, else 0."""
     event_score: Floats
-    """(N,) score of a raised alarm; the highest of the event when it is cleared."""
+    """(N,) highest score of the event so far, by the bar at its start."""
     event_channel: Ints
-    """(N,) index of the channel with the largest share."""
+    """(N,) index of the channel that the event started with."""
     event_since: Ints
     """(N,) nanoseconds since 1970 of the event's first row; 0 where event is 0."""
     warming: Bools
     """(N,) True where some channel had been seen too little before the row to be called odd."""
+    learning: Ints
+    """(N,) what was made of the row: one of LEARNING."""
+    event_cause: Ints
+    """(N,) 1: what came was odd, 2: it was out of the range of good data; 0 where event is 0."""
 
 
 def split(time: Ints, out: Array, channels: int, horizon: int) -> Rows:
@@ -77,4 +87,5 @@ def split(time: Ints, out: Array, channels: int, horizon: int) -> Rows:
         time, out[:, at["expected"]], out[:, at["lower"]], out[:, at["upper"]], out[:, 0], out[:, 1],
         out[:, at["share"]], ahead("forecast"), ahead("forecast_lower"), ahead("forecast_upper"),
         event, out[:, 3], out[:, 4].astype(np.int64), since, out[:, 6] != 0.0,
+        out[:, 7].astype(np.int64), out[:, 8].astype(np.int64),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The detector's part of a row: how odd is it, and is that an event?
+"""The detector's part of a row: how odd is it?
 
 Each channel has six statistics, one of the residual and five of the level over windows of rising length; each is
 measured against its own history (kernels.tail) and their surprises in nats are added. A row's surprise is that of its
@@ -15,31 +15,13 @@ from streamrnn.kernels.normalise import BOUND
 from streamrnn.kernels.scalar import clip
 from streamrnn.kernels.tail import tail_surprise
 from streamrnn.tasks._forecasting import usable
-from streamrnn.tasks._layout import (
-    ALARM,
-    ALARMS,
-    BAR,
-    FATIGUE,
-    HOLD,
-    INTERVAL,
-    LEVEL0,
-    LEVELS,
-    LOUD,
-    NORM,
-    PEAK,
-    SINCE,
-    SLOW,
-    THRESHOLD,
-)  # fmt: skip
+from streamrnn.tasks._layout import LEVEL0, LEVELS, NORM, SLOW
 
 WARM = 100.0  # observations before anything is called odd
 LARGEST_STATISTIC = 1e300
 LEAST_RESIDUAL = 0.05  # usual changes: a smaller mean error counts as this, or near-exact forecasts make ripples odd
 RESIDUAL_FLOOR = 3.0  # mean absolute errors
 LEVEL_FLOOR = 2.5  # standard deviations: what is nearer to the long mean is not odd, however still the channel was
-AUTO_HOLD = 20.0  # typical intervals
-QUIET = 0.5  # of the bar: below it an event is on its way out
-WEARY = 0.25  # of the threshold: what an alarm adds to the bar of the next
 
 
 @kernel
@@ -93,32 +75,3 @@ def surprise(
             nats[c] += tail_surprise(min(z, LARGEST_STATISTIC), count, WARM, LEVEL_FLOOR, tails[c, 1 + j])
         most = max(most, nats[c])
     return max(most - math.log(float(channels)), 0.0)
-
-
-@kernel
-def alarm(nats: float, now: int, hyper: Array, clock: Array, pace: Array) -> int:
-    """+1 when an event begins, -1 when it has ended, else 0.
-
-    It begins at the bar and ends once the surprise has stayed below half of it for `hold` seconds (0: 20 typical
-    intervals): raised once, however long it lasts. Its bar and highest surprise are kept in pace.
-
-    The bar is the threshold and what past alarms have added to it: each adds a quarter, which halves in 20,000 typical
-    intervals. A stream that keeps crying out has to cry louder.
-    """
-    bar = hyper[THRESHOLD] + pace[FATIGUE]
-    if nats >= QUIET * bar:
-        clock[LOUD] = now
-    if clock[ALARM] == 0:
-        if nats < bar:
-            return 0
-        clock[ALARM], clock[SINCE] = 1, now
-        clock[ALARMS] += 1
-        pace[PEAK], pace[BAR] = nats, bar
-        pace[FATIGUE] += WEARY * hyper[THRESHOLD]
-        return 1
-    pace[PEAK] = max(pace[PEAK], nats)
-    hold = hyper[HOLD] if hyper[HOLD] > 0.0 else AUTO_HOLD * pace[INTERVAL]
-    if (now - clock[LOUD]) * 1e-9 <= hold:
-        return 0
-    clock[ALARM] = 0
-    return -1

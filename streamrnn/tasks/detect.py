@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from streamrnn._types import Array, Floats, Ints
+from streamrnn.errors import InputError
+from streamrnn.kernels import event, governor
 from streamrnn.tasks import _layout
 from streamrnn.tasks._scoring import WARM
 from streamrnn.tasks.forecast import Forecaster, Sample
+from streamrnn.tasks.history import History
+from streamrnn.tasks.recipe import Recipe
 
 
 class Detector(Forecaster):
     """Scores every row before learning from it.
 
     The score is surprise / (surprise + bar), in [0, 1): 0.5 is where an alarm is raised, and it never saturates, so
-    that the odder of two odd rows can always be told. The bar is `threshold` and, for a while, a quarter more for each
-    alarm before: a stream that keeps crying out has to cry louder. x → a x + b (a > 0) changes no score. For the first
-    100 values of a channel (`warming`) nothing is called odd.
+    that the odder of two odd rows can always be told. The bar is the one at which noise alone raises as many alarms a
+    week as the recipe allows. What is odd is not learned as normal before its time (`governor`). x → a x + b (a > 0)
+    changes no score. For the first 100 values of a channel (`warming`) nothing is called odd.
 
     >>> model = Detector(seed=1)
     >>> for i in range(600):
@@ -24,12 +33,26 @@ class Detector(Forecaster):
 
     scoring = True
 
+    def __init__(self, channels: int | Sequence[str] = 1, recipe: Recipe | None = None, **choices: Any) -> None:
+        super().__init__(channels, recipe, **choices)
+        self._history = History()
+
+    def step(self, x: Floats, out: Floats, t: float | None = None) -> None:
+        """As a Forecaster's. Rows that come this way cannot be forgotten afterwards: nothing is copied."""
+        self._history.clear()
+        super().step(x, out, t)
+
+    def restore(self, snapshot: Array) -> None:
+        """Continue from a snapshot of a model of the same recipe and channels."""
+        self._history.clear()
+        super().restore(snapshot)
+
     def score_one(self, x: Sample, t: float | None = None) -> float:
         """The score that this row would get now. Changes nothing: follow it with `learn_one` to learn from the row."""
-        before = self.snapshot()
-        score = float(self.run(self._time(t), self._row(x)).score[0])
-        self.restore(before)
-        return score
+        before, out = self.snapshot(), self.new_output()
+        self._step(self._row(x)[0], out, self._time(t))
+        self.arena.restore(before)
+        return float(out[self.slots["score"]][0])
 
     @property
     def warming(self) -> bool:
@@ -39,9 +62,43 @@ class Detector(Forecaster):
     @property
     def alarm(self) -> bool:
         """True while an event lasts."""
-        return bool(self.arena["clock"][_layout.ALARM])
+        return bool(self.arena["marks"][event.PHASE] == event.ONGOING)
 
     @property
     def alarms(self) -> int:
         """Events begun so far."""
-        return int(self.arena["clock"][_layout.ALARMS])
+        return int(self.arena["marks"][event.STARTS])
+
+    @property
+    def refusing(self) -> bool:
+        """True while an event lasts that is not learned as normal."""
+        return bool(self.arena["held"][governor.HERE_ROWS] > 0.0)
+
+    def accept(self) -> None:
+        """What goes on now is normal: with the next row it is learned, quickly."""
+        self.arena["clock"][_layout.ACCEPT] = 1
+
+    def forget(self, since: int, until: int) -> int:
+        """Forget the rows from `since` to `until` (nanoseconds since 1970, both included), as if nothing had been seen
+        then: the model from before them learns again all that came after. How many rows were forgotten.
+
+        Raises InputError where what was before is not kept any more: an hour or two, and a day after an event.
+        """
+        if not self.recipe.undo:
+            raise InputError("nothing is kept that could be gone back to", got="undo = false", expected="undo = true")
+        block, time, values = self._history.before(since)
+        self.arena.restore(block)
+        gone = (time >= since) & (time <= until)
+        values[gone] = math.nan
+        if len(time):
+            self.run(time, values)
+        return int(gone.sum())
+
+    def _note(self, time: Ints, values: Floats) -> None:
+        if self.recipe.undo and len(time):
+            on = bool(self.arena["marks"][event.PHASE] != 0)
+            self._history.note(self.arena.block, self.last_time, on, time, values)
+
+    def mute(self, *, alarms: bool = False, learning: bool = False) -> None:
+        """Maintenance: from the next row on, events are not told and rows not learned, as said here."""
+        self.arena["clock"][_layout.MUTE] = alarms * _layout.MUTE_ALARMS | learning * _layout.MUTE_LEARNING

@@ -14,11 +14,13 @@ import numpy.typing as npt
 from streamrnn import readouts
 from streamrnn._types import Array, Floats, Ints
 from streamrnn.errors import InputError, ModelError, StateError
+from streamrnn.kernels import event
 from streamrnn.learners import audit
 from streamrnn.state import Arena, StoredState, read_bytes
 from streamrnn.tasks import _layout
-from streamrnn.tasks._building import checked, compiled, model_of, plan_of
+from streamrnn.tasks._building import checked, compiled, model_of, part_fields, plan_of
 from streamrnn.tasks._rows import Rows, columns, slots, split
+from streamrnn.tasks.affordable import affordable
 from streamrnn.tasks.recipe import Recipe
 
 Sample: TypeAlias = float | Sequence[float | None] | Mapping[str, float] | npt.NDArray[Any]
@@ -60,16 +62,18 @@ class Forecaster:
         if not names or len(set(names)) != len(names):
             raise ModelError("a stream needs at least one channel, each with its own name", got=channels)
         self.channels = names
-        self.recipe = checked(recipe or Recipe(), choices)
-        r = self.recipe
+        self.recipe, self.variant = checked(recipe or Recipe(), choices), "as configured"
         c = len(names)
-        self._taps = _layout.lags_for(c, r.lags)
-        self.model = model_of(r, c)
+        if self.recipe.budget:
+            self.variant, self.recipe, _ = affordable(type(self), c, self.recipe)
+        r = self.recipe
+        self.model = model_of(r)
         self.readout = readouts.get(r.readout, r.readout_options)
         self.arena = Arena(plan_of(self.model, self.readout, r, c, self.scoring))
         self._width = columns(c, r.horizon)
         self._places = self._find_places()
-        self._watch = compiled(self.model, self.readout)
+        shadow = self.scoring and r.governor == "shadow"
+        self._watch = compiled(self.model, self.readout, r.tier == "full", r.units > 0, shadow)
         self._start()
 
     def __repr__(self) -> str:
@@ -114,7 +118,9 @@ class Forecaster:
         row = np.ascontiguousarray(x, np.float64)
         if row.shape != (len(self.channels),):
             raise InputError("x does not fit the model", got=_shape(x), expected=f"({len(self.channels)},)")
-        time = self._time(t)
+        self._step(row, out, self._time(t))
+
+    def _step(self, row: Floats, out: Floats, time: Ints) -> None:
         if self.samples and time[0] <= self.last_time:
             raise InputError("times must be strictly increasing", got=int(time[0]), expected=f"> {self.last_time}")
         a = self.arena
@@ -152,9 +158,13 @@ class Forecaster:
         if n and ((self.samples and time[0] <= self.last_time) or (n > 1 and bool((np.diff(time) <= 0).any()))):
             raise InputError("times must be strictly increasing", hint="Drop duplicates and late rows first")
         out = np.zeros((n, self._width))
+        self._note(time, values)
         a = self.arena
         self._watch(a.ints, a.wide, a.real, a.layout.table, self._places, time, values, out)
         return split(time, out, len(self.channels), self.recipe.horizon)
+
+    def _note(self, time: Ints, values: Floats) -> None:
+        """Rows are about to be learned."""
 
     # ------------------------------------------------------------ what is known of the stream
 
@@ -174,11 +184,6 @@ class Forecaster:
         return float(self.arena["pace"][_layout.INTERVAL])
 
     @property
-    def lags(self) -> int:
-        """Past changes of each channel that reach the readout: as the recipe says, but at most 128 in all."""
-        return self._taps
-
-    @property
     def guarded(self) -> int:
         """How often a gradient or state that had run away was dropped and the influence begun anew."""
         return int(self.arena["clock"][_layout.GUARDED])
@@ -186,8 +191,9 @@ class Forecaster:
     @property
     def gradient_cosine(self) -> float:
         """The audit's estimate of the cosine between the learner's gradient and the exact one, over the last few
-        thousand rows; NaN before there is one, and where the recipe has no audit."""
-        return audit.cosine(self.arena["audit.count"], self.arena["audit.sums"])
+        thousand rows, its mean over the channels; NaN before there is one, and where the recipe has no audit."""
+        parts = [_layout.Part(self.arena, c) for c in range(len(self.channels))]
+        return float(np.mean([audit.cosine(part["audit.count"], part["audit.sums"]) for part in parts]))
 
     @property
     def statistics(self) -> dict[str, Floats]:
@@ -224,39 +230,60 @@ class Forecaster:
         channels, recipe = _described(stored, cls)
         model = cls(channels, recipe)
         model.arena.load(stored)
-        if model.model.representation.start is not None:  # tables by which kernels find their way are not taken over
-            model.model.representation.start(model.arena, recipe.seed)
+        begin = model.model.representation.start
+        if begin is not None:  # tables by which kernels find their way are not taken over
+            for c in range(len(channels)):
+                begin(_layout.Part(model.arena, c), recipe.seed + c)
         return model
 
     # ------------------------------------------------------------ inside
 
     def _find_places(self) -> Ints:
-        layout, net = self.arena.layout, self.model
-        row = {field.name: number for number, field in enumerate(layout.fields)}
-        places = np.zeros(8, np.int64)
+        net = self.model
+        names = [field.name for field in part_fields(net, self.readout, self.recipe, len(self.channels))]
+        places = np.zeros(10, np.int64)
         parts = {
             _layout.LEARNER: net.fields["learner"], _layout.UPDATE: net.fields["update"],
             _layout.PROBE: net.fields["audit"],
         }  # fmt: skip
         for place, fields in parts.items():
-            places[place] = row[fields[0].name]
-        places[_layout.READOUT] = next(i for name, i in row.items() if name.startswith("readout."))
-        places[_layout.TAPS], places[_layout.TOP] = self._taps, (net.layers - 1) * net.k
-        own = [layout.table[row[f.name]] for f in net.fields["learner"] if f.section == "real"]
-        places[_layout.FORGET_FROM], places[_layout.FORGET_TO] = own[0][0], own[-1][0] + math.prod(own[-1][1:])
+            places[place] = names.index(fields[0].name)
+        places[_layout.READOUT] = next(i for i, name in enumerate(names) if name.startswith("readout."))
+        places[_layout.TAPS], places[_layout.TOP] = self.recipe.lags, (net.layers - 1) * net.k
+        own = [names.index(f.name) for f in net.fields["learner"] if f.section == "real"]
+        places[_layout.FORGET_FIRST], places[_layout.FORGET_LAST] = own[0], own[-1]
+        places[_layout.STRIDE] = len(names)
+        places[_layout.TWIN] = len(self.arena.layout.fields) - 3
         return places
 
     def _start(self) -> None:
         r, a = self.recipe, self.arena
-        self.model.start(a, r.seed)
+        for c in range(len(self.channels)):
+            part = _layout.Part(a, c)
+            self.model.start(part, r.seed + c)
+            self.readout.start(part, _layout.prior(self.model.seen if r.units else 0, r.lags))
+            part["ar.variance"][:] = _layout.prior(0, r.lags)[: r.lags + 1]
+            part["wide.variance"][:] = 1.0
+        a["gate"][:] = 1.0
         a["clock"][_layout.RAN_AWAY] = -1_000_000  # never
         hyper = a["hyper"]
         hyper[_layout.RATE] = r.learning_rate or self.model.update.usual
         hyper[_layout.MISS], hyper[_layout.HALF_LIFE] = 1.0 - r.level, r.half_life
-        hyper[_layout.THRESHOLD], hyper[_layout.HOLD], hyper[_layout.SCORING] = r.threshold, r.hold, self.scoring
+        hyper[_layout.HOLD], hyper[_layout.SCORING], hyper[_layout.ALARMS_A_WEEK] = (
+            r.hold,
+            self.scoring,
+            r.alarms_per_week,
+        )
+        hyper[_layout.GOVERNOR] = ("learn", "gate", "freeze", "shadow").index(r.governor)
+        hyper[_layout.REFUSE] = r.refuse_at_most
+        limits = a["limits"]
+        limits[:, event.LEAST], limits[:, event.RELATIVE] = r.least_deviation, r.least_relative_deviation
+        limits[:, event.DIRECTION] = {"both": 0, "up": 1, "down": -1}[r.direction]
+        if r.lowest is not None or r.highest is not None:
+            limits[:, event.LOWEST] = -math.inf if r.lowest is None else r.lowest
+            limits[:, event.HIGHEST] = math.inf if r.highest is None else r.highest
         hyper[_layout.CLIP_ERROR] = r.clip_error or math.inf
         hyper[_layout.CLIP_GRADIENT], hyper[_layout.SECONDS] = r.clip_gradient, self.model.cell.seconds
-        self.readout.start(a, _layout.prior(len(self.channels), self.model.seen, self._taps))
         a["error"][:] = 1.0
         a["regret"][:, :, 0] = 1.0  # in the beginning there is persistence
         # a Gaussian's half-width in mean absolute errors, until the stream has said what its own is
@@ -299,7 +326,7 @@ def _described(stored: StoredState, kind: type[Forecaster]) -> tuple[list[str], 
     """Channels and recipe of stored bytes; their block is known to have the size that a model of these needs."""
     try:
         owner = msgspec.convert(stored.owner, _Owner)
-        model = model_of(owner.recipe, max(len(owner.channels), 1))
+        model = model_of(owner.recipe)
         readout = readouts.get(owner.recipe.readout, owner.recipe.readout_options)
         plan = plan_of(model, readout, owner.recipe, max(len(owner.channels), 1), kind.scoring)
     except (msgspec.ValidationError, ModelError) as problem:

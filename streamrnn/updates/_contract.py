@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from streamrnn._options import Option
 from streamrnn._types import Array
-from streamrnn.state import Arena, Field
+from streamrnn.state import Field, Named
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Update:
     follows: str = "gradient"
     usual: float = 1e-3
     rates: bool = True
-    start: Callable[[Arena], None] | None = None
+    start: Callable[[Named], None] | None = None
     options: tuple[Option, ...] = ()
     make: Callable[..., Update] | None = None
     chosen: tuple[tuple[str, float], ...] = ()

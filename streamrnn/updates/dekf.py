@@ -30,7 +30,7 @@ from streamrnn._options import Option
 from streamrnn._types import Array
 from streamrnn.kernels.memory import cube, matrix, vector
 from streamrnn.kernels.ud import dot, ud_gain
-from streamrnn.state import Arena, Field
+from streamrnn.state import Field, Named
 from streamrnn.updates._contract import Update
 
 P0, DRIFT, NOISE = 0.1, 1e-6, 0.0  # stand-ins for the options
@@ -160,7 +160,7 @@ def dekf(group: int = 0, p0: float = 0.1, drift: float = 1e-6, noise: float = 0.
             Field("update.moved", "real", (n, q)),
         )
 
-    def start(arena: Arena) -> None:
+    def start(arena: Named) -> None:
         arena["update.noise"][:] = 1.0
         arena["update.d"][:] = p0
 

@@ -1,0 +1,124 @@
+"""From surprise to a decision: is it an event, and how much of the row is learned?
+
+The bar keeps the alarm budget (kernels.budget), an event is told once (kernels.event), and what is odd is not learned
+as normal before its time (kernels.governor).
+"""
+
+from __future__ import annotations
+
+import math
+
+from streamrnn._bind import kernel
+from streamrnn._types import Array
+from streamrnn.kernels.budget import budget_bar, budget_learn, budget_quiet
+from streamrnn.kernels.event import (
+    AGE,
+    BAR,
+    CAUSE,
+    CHANNEL,
+    HELD_BACK,
+    ONGOING,
+    PEAK,
+    PHASE,
+    RESOLVED,
+    STARTED,
+    admitted,
+    event_step,
+    hold_of,
+    loudest,
+)  # fmt: skip
+from streamrnn.kernels.governor import (
+    FROZEN,
+    HERE_ROWS,
+    blocks_clear,
+    blocks_observe,
+    govern,
+    refusal_of,
+    ripe,
+    settled,
+    usual_observe,
+)  # fmt: skip
+from streamrnn.tasks._forecasting import usable
+from streamrnn.tasks._layout import (
+    ACCEPT,
+    ALARMS_A_WEEK,
+    BOOST,
+    GAP,
+    GOVERNOR,
+    HOLD,
+    INTERVAL,
+    MUTE,
+    MUTE_ALARMS,
+    MUTE_LEARNING,
+    NORM,
+    REFUSE,
+    TOLD_ONGOING,
+)  # fmt: skip
+
+LASTING = 3600.0  # seconds after which an event is told to be ongoing, once
+
+
+@kernel
+def decide(
+    x: Array, expected: Array, total: float, now: int, hyper: Array, clock: Array, pace: Array, rates: Array,
+    nats: Array, limits: Array, ladder: Array, marks: Array, facts: Array, held: Array, usual: Array, blocks: Array,
+    verdict: Array, gate: Array, row: Array,
+) -> None:  # fmt: skip
+    """Judge a row: event and learning codes into row (its first columns), shares to be learned into gate (C,).
+
+    total  surprise of the row, of all channels; NaN where nothing was measured
+    nats   (C,) of each channel
+    row    score, surprise, event (+1 started, 2 ongoing, -1 resolved), its score, channel, age in seconds, warming,
+           learning code of kernels.governor, cause of the event
+    """
+    channels, interval = x.shape[0], pace[INTERVAL]
+    gap, hold = pace[GAP] * interval, hold_of(hyper[HOLD], pace[INTERVAL])
+    muted, barred = clock[MUTE] & MUTE_ALARMS != 0, clock[MUTE] & MUTE_LEARNING != 0
+    bar = quiet = math.inf
+    if interval > 0.0:
+        bar = budget_bar(hyper[ALARMS_A_WEEK], interval, ladder)
+        quiet = budget_quiet(hold, ladder)
+    c = loudest(x, expected, nats, limits)
+    cause = admitted(x[c], expected[c], limits[c]) if c >= 0 else HELD_BACK
+    at = max(c, 0)
+    code = event_step(
+        total, c, cause, x[at], expected[at], bar, quiet, hold, now, gap, interval, muted, marks, facts
+    )  # fmt: skip
+    if interval > 0.0 and not barred:
+        budget_learn(total, gap, hold, ladder)
+    if total == total:
+        row[0], row[1] = total / (total + bar), total
+    if code == STARTED:
+        clock[TOLD_ONGOING] = 0
+        row[2] = 1.0
+    elif code == RESOLVED:
+        row[2] = -1.0
+    elif code == ONGOING and clock[TOLD_ONGOING] == 0 and facts[AGE] >= LASTING:
+        clock[TOLD_ONGOING] = 1
+        row[2] = 2.0
+    if row[2] != 0.0:
+        row[3] = facts[PEAK] / (facts[PEAK] + facts[BAR])
+        row[4], row[5], row[8] = marks[CHANNEL], facts[AGE], marks[CAUSE]
+
+    on, steady = marks[PHASE] != 0, False
+    if on and ripe(held):
+        steady = True
+        for i in range(channels):
+            if usable(x[i]):
+                steady = steady and settled(usual[i], blocks[i])
+    said = govern(
+        int(hyper[GOVERNOR]), total, on, steady, clock[ACCEPT] != 0, barred, refusal_of(hyper[REFUSE], interval), gap,
+        interval, held, verdict,
+    )  # fmt: skip
+    clock[ACCEPT] = 0
+    pace[BOOST] = verdict[1]
+    row[7] = said
+    for i in range(channels):
+        gate[i] = verdict[0]
+        if not usable(x[i]):
+            continue
+        usual_observe(x[i], rates[NORM], verdict[0], verdict[1], usual[i])
+        if said == FROZEN:
+            if held[HERE_ROWS] == 1.0:
+                blocks_clear(blocks[i])
+            blocks_observe(x[i], blocks[i])

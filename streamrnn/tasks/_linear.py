@@ -1,0 +1,86 @@
+"""Linear experts: direct heads for every horizon of one channel, by recursive least squares over features of their own.
+
+The gain of a row depends on its features alone: it is computed when the row is seen, and kept until the last of the
+row's targets has come. Source and form as readouts.rls, whose heads sit on the net.
+"""
+
+from __future__ import annotations
+
+import math
+
+from streamrnn._bind import kernel
+from streamrnn._types import Array
+from streamrnn.kernels.memory import matrix, vector
+from streamrnn.kernels.normalise import BOUND
+from streamrnn.kernels.scalar import clip
+from streamrnn.kernels.ud import dot, ud_gain
+from streamrnn.tasks._layout import ASKED, COVARIANCE, GAIN, HEADS, VARIANCE
+
+
+@kernel
+def head_error(target: float, f: Array, w: Array) -> float:
+    """target - wᵀ f."""
+    return target - dot(w, f, f.shape[0])
+
+
+@kernel
+def linear_learn(
+    x: float, share: float, rows: int, c: int, first: int, valid: Array, base: Array, scale: Array, real: Array,
+    table: Array,
+) -> None:  # fmt: skip
+    """Every head learns from the target that has come now, on the row that it was asked from.
+
+    x      value of channel c; usable
+    share  of the correction that is made
+    first  row of the expert's first field in the table
+    """
+    features, gain = matrix(real, table, first + ASKED), matrix(real, table, first + GAIN)
+    weights = matrix(real, table, first + HEADS)
+    ring, horizon = features.shape[0], weights.shape[0]
+    for k in range(min(horizon, rows)):
+        r = (rows - 1 - k) % ring
+        if valid[r, c] == 0:
+            continue
+        target = clip((x - base[r, c]) / scale[r, c], BOUND * math.sqrt(k + 1.0))
+        f, K, w = features[r], gain[r], weights[k]
+        step = share * head_error(target, f, w)
+        for i in range(w.shape[0]):
+            w[i] += step * K[i]
+
+
+@kernel
+def linear_gain(slot: int, start: int, keep: float, cap: float, first: int, real: Array, table: Array) -> None:
+    """Gain of the row in `slot`; features before `start` are 0, and cost nothing."""
+    features, gain = matrix(real, table, first + ASKED), matrix(real, table, first + GAIN)
+    U, d = matrix(real, table, first + COVARIANCE), vector(real, table, first + VARIANCE)
+    for i in range(start):
+        gain[slot, i] = 0.0
+    ud_gain(features[slot, start:], keep, cap, U[start:, start:], d[start:], gain[slot, start:])
+
+
+@kernel
+def linear_reset(count: int, variance: float, first: int, real: Array, table: Array) -> None:
+    """Forget all about the first `count` features: their weights are 0 and as uncertain as in the beginning, and what
+    is known of the others stays. Exact, for row i of U reaches only the columns from i on."""
+    gain, weights = matrix(real, table, first + GAIN), matrix(real, table, first + HEADS)
+    U, d = matrix(real, table, first + COVARIANCE), vector(real, table, first + VARIANCE)
+    for i in range(count):
+        d[i] = variance
+        for j in range(U.shape[0]):
+            U[j, i] = 0.0
+        for k in range(weights.shape[0]):
+            weights[k, i] = 0.0
+        for r in range(gain.shape[0]):
+            gain[r, i] = 0.0
+
+
+@kernel
+def linear_say(
+    slot: int, expert: int, c: int, base: float, scale: float, first: int, real: Array, table: Array, experts: Array
+) -> None:
+    """The expert's forecasts from the row in `slot`, in units of the channel."""
+    features, weights = matrix(real, table, first + ASKED), matrix(real, table, first + HEADS)
+    f = features[slot]
+    for k in range(weights.shape[0]):
+        change = clip(dot(weights[k], f, f.shape[0]), BOUND * math.sqrt(k + 1.0))
+        experts[slot, expert, k, c] = base + change * scale

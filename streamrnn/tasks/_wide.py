@@ -1,0 +1,178 @@
+"""The wide expert: a linear forecaster that sees a season back, the other channels, and the net.
+
+Features of a channel, all relative to its last value and in its unit of change, in this order:
+
+    season     values round one, two and seven seasons ago; harmonics of the season's phase, and their products with
+               the most recent features: a linear model whose coefficients go with the time of the day
+    blocks     means of 20 blocks of rows, from the last lags to a season ago
+    relatives  of up to 8 other channels: their last two changes, their value a season ago, their mean
+    lags       past values
+    means      running means of five half-lives
+    state      of the channel's net
+    1          scaled down, so that it starts as small
+
+What hangs on the season comes first, so that it can be forgotten when the season changes (`linear_reset`) and skipped
+while there is none. The set was measured one by one (docs/accuracy.md).
+"""
+
+from __future__ import annotations
+
+import math
+
+from streamrnn._bind import kernel
+from streamrnn._types import Array
+from streamrnn.kernels.normalise import BOUND
+from streamrnn.kernels.scalar import clip
+from streamrnn.tasks._layout import BLOCKS, HARMONICS, MEAN0, MIXED, SEASONAL, TAPS_OF_SEASON
+
+WEEK = 7  # seasons of a day
+PHASE_SCALE = 0.3
+ONE = 0.1
+LOOKED_AT = 512  # rows by which the relatives are chosen
+
+
+@kernel
+def keep_past(
+    rows: int, c: int, value: float, rates: Array, past: Array, total: Array, means: Array
+) -> None:  # fmt: skip
+    """Take a value (less the channel's first) into the rings and means of channel c."""
+    size = past.shape[1]
+    at = rows % size
+    past[c, at] = value
+    for j in range(means.shape[1]):
+        means[c, j] = value if rows == 0 else means[c, j] + rates[MEAN0 + j] * (value - means[c, j])
+    if total.shape[1] < size:
+        return
+    total[c, at] = value if rows == 0 else total[c, (rows - 1) % size] + value
+    if at == size - 1:  # begin the sum anew, before it outgrows its precision
+        before = total[c, 0]
+        for i in range(size):
+            total[c, i] -= before
+
+
+@kernel
+def turn_phase(rows: int, season: int, phase: Array) -> None:
+    """Sines and cosines of the season's phase at this row; 0 without a season."""
+    for k in range(HARMONICS):
+        a = 2.0 * math.pi * (k + 1) * (rows % season) / season if season > 0 else 0.0
+        phase[2 * k] = math.sin(a) if season > 0 else 0.0
+        phase[2 * k + 1] = math.cos(a) if season > 0 else 0.0
+
+
+@kernel
+def ago(past: Array, rows: int, c: int, lag: int) -> float:
+    """Value of channel c `lag` rows ago less its last one; 0 where that is not known any more, or not yet."""
+    size = past.shape[1]
+    if not 0 < lag < min(size, rows + 1):
+        return 0.0
+    return float(past[c, (rows - lag) % size] - past[c, rows % size])
+
+
+@kernel
+def mean_ago(past: Array, total: Array, rows: int, c: int, nearest: int, farthest: int) -> float:
+    """Mean of the values `nearest` … `farthest` rows ago less the last one; 0 where that is not known."""
+    size = past.shape[1]
+    if not farthest + 1 < min(size, rows + 1) or farthest < nearest:
+        return 0.0
+    whole = total[c, (rows - nearest) % size] - total[c, (rows - farthest - 1) % size]
+    return float(whole / (farthest - nearest + 1) - past[c, rows % size])
+
+
+@kernel
+def choose_relatives(rows: int, c: int, past: Array, relatives: Array) -> None:
+    """Which channels c looks at: all where they are few, else those whose changes went with its own.
+
+    A channel's score is |Σ d d_c| + |Σ d_before d_c| over the last 512 rows, changes d in their mean sizes.
+    """
+    channels, size = past.shape
+    most = relatives.shape[1]
+    if channels - 1 <= most:
+        for i in range(most):
+            relatives[c, i] = i if i < c else i + 1
+        return
+    last = rows - min(LOOKED_AT, rows - 1)
+    for i in range(most):
+        relatives[c, i] = -1
+    for i in range(most):
+        best, chosen = 0.0, -1
+        for d in range(channels):
+            taken = d == c
+            for j in range(i):
+                taken = taken or relatives[c, j] == d
+            if taken:
+                continue
+            own = other = same = before = 0.0
+            for t in range(last + 1, rows):
+                a = past[c, t % size] - past[c, (t - 1) % size]
+                b = past[d, t % size] - past[d, (t - 1) % size]
+                b0 = past[d, (t - 1) % size] - past[d, (t - 2) % size] if t > last + 1 else 0.0
+                own += abs(a)
+                other += abs(b)
+                same += a * b
+                before += a * b0
+            score = (abs(same) + abs(before)) / (own * other) if own * other > 0.0 else 0.0
+            if score > best:
+                best, chosen = score, d
+        relatives[c, i] = chosen
+
+
+@kernel
+def wide_describe(
+    rows: int, c: int, lags: int, season: int, scale: Array, phase: Array, past: Array, total: Array, means: Array,
+    relatives: Array, state: Array, f: Array,
+) -> int:  # fmt: skip
+    """Features of channel c after this row into f; returns how many of the first are 0 for want of a season.
+
+    scale  (C,) unit of change of each channel
+    """
+    s = scale[c]
+    inverse = 1.0 / s if s > 0.0 else 0.0
+    here = past[c, rows % past.shape[1]]
+    o_blocks = SEASONAL
+    o_relatives = o_blocks + BLOCKS
+    o_lags = o_relatives + 4 * relatives.shape[1]
+    o_means = o_lags + lags
+    o_state = o_means + means.shape[1]
+    span = season if season > lags + BLOCKS else lags + 4 * BLOCKS
+    for i in range(BLOCKS):
+        nearest, farthest = lags + 1 + i * (span - lags) // BLOCKS, lags + (i + 1) * (span - lags) // BLOCKS
+        f[o_blocks + i] = clip(mean_ago(past, total, rows, c, nearest, farthest) * inverse, BOUND)
+    for i in range(lags):
+        f[o_lags + i] = clip(ago(past, rows, c, i + 1) * inverse, BOUND)
+    for i in range(means.shape[1]):
+        f[o_means + i] = clip((means[c, i] - here) * inverse, BOUND)
+    for i in range(relatives.shape[1]):
+        d, o = relatives[c, i], o_relatives + 4 * i
+        other = scale[d] if d >= 0 else 0.0
+        if not other > 0.0:
+            for j in range(4):
+                f[o + j] = 0.0
+            continue
+        f[o] = clip(ago(past, rows, d, 1) / other, BOUND)
+        f[o + 1] = clip(ago(past, rows, d, 2) / other, BOUND)
+        f[o + 2] = clip(ago(past, rows, d, season - 1) / other, BOUND)
+        f[o + 3] = clip((means[d, 1] - past[d, rows % past.shape[1]]) / other, BOUND)
+    for i in range(state.shape[0]):
+        f[o_state + i] = state[i]
+    f[o_state + state.shape[0]] = ONE
+    if season == 0:
+        for i in range(SEASONAL):
+            f[i] = 0.0
+        return SEASONAL
+    for i in range(TAPS_OF_SEASON):
+        f[i] = 0.0
+    for i in range(4):
+        f[i] = clip(ago(past, rows, c, season - 2 + i) * inverse, BOUND)
+    for i in range(2):
+        f[4 + i] = clip(ago(past, rows, c, 2 * season - 1 + i) * inverse, BOUND)
+        f[6 + i] = clip(ago(past, rows, c, WEEK * season - 1 + i) * inverse, BOUND)
+    o = TAPS_OF_SEASON + 2 * HARMONICS
+    for k in range(2 * HARMONICS):
+        f[TAPS_OF_SEASON + k] = PHASE_SCALE * phase[k]
+        p = o + k * MIXED
+        for i in range(4):
+            f[p + i] = phase[k] * (f[o_lags + i] if i < lags else 0.0)
+        f[p + 4] = phase[k] * f[1]
+        f[p + 5] = phase[k] * f[2]
+        f[p + 6] = phase[k] * f[o_means + 2]
+    return 0
