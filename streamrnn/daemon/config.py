@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import json
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from msgspec import Meta
 from streamrnn import cells, learners, readouts, updates
 from streamrnn._misfit import misfit
 from streamrnn._options import Option, choose
+from streamrnn.daemon.backfill import Backfill, FilePart, Part, Plan, query_parts
 from streamrnn.engine.fleet import Admission
 from streamrnn.engine.loop import detector
 from streamrnn.engine.metrics import Exposure
@@ -66,6 +68,8 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Which streams have metrics of their own."""
     log: Log = Log()
     """What is logged."""
+    backfill: Backfill = Backfill()
+    """What is learned before the first live sample."""
     sources: tuple[dict[str, Any], ...] = ()
     """Where samples come from: `connector` and the keys of that connector."""
     sinks: tuple[dict[str, Any], ...] = ()
@@ -96,6 +100,7 @@ class Config:
     http: Http
     metrics: Exposure
     log: Log
+    backfill: Plan
     sources: tuple[Connection[Source], ...]
     sinks: tuple[Connection[Sink], ...]
 
@@ -138,6 +143,7 @@ def parse(tables: Mapping[str, Any], file: str, *, for_daemon: bool = True) -> C
         http=checked.http,
         metrics=checked.metrics,
         log=checked.log,
+        backfill=Plan(tuple(_past(checked.backfill, file)), checked.backfill.required),
         sources=tuple(_connections(checked.sources, load_source, file, "sources")),
         sinks=tuple(_connections(checked.sinks, load_sink, file, "sinks")),
     )
@@ -199,6 +205,19 @@ def _connections(
         yield Connection(name if used[name] == 1 else f"{name}-{used[name]}", connector, options)
 
 
+def _past(table: Backfill, file: str) -> Iterator[Part]:
+    for place, entry in enumerate(table.files):
+        path = f"backfill.files[{place}]"
+        own = {"path": entry} if isinstance(entry, str) else entry
+        try:
+            connector = load_source("files")
+        except ConnectorError as problem:
+            raise ConfigError(str(problem), where=f"{file}: {path}") from problem
+        options = _convert(own, connector.Options, file, path)
+        yield FilePart(f"{file}: {path}", connector, options, str(own["path"]))
+    yield from query_parts(table, f"{file}: backfill")
+
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -240,8 +259,8 @@ def _check_keys(value: Any, kind: Any, file: str, path: str) -> None:
 
 
 def _show(value: Any) -> str:
-    """A value as TOML would have it, near enough."""
-    return "nothing" if value is None else json.dumps(value, default=str)
+    """A value as TOML would have it, near enough; of an address without its password."""
+    return "nothing" if value is None else re.sub(r"//[^\s\"]*@", "//", json.dumps(value, default=str))
 
 
 def _is_loopback(host: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from prometheus_client import CollectorRegistry
 
+from streamrnn.daemon.backfill import Relay, backfill
 from streamrnn.daemon.config import Config
 from streamrnn.daemon.demo import Sensor
 from streamrnn.daemon.notify import notify
@@ -52,15 +53,24 @@ def serve(config: Config, sensor: Callable[[str], list[str]] | None = None) -> i
             sinks[sink.name] = sink.open()
             opened.callback(sinks[sink.name].close)
             _announce("sink", sink.name, sinks[sink.name])
+        relay = Relay()
+        engine = Engine(relay, sinks, config.model, admission=config.streams)
+        registry = CollectorRegistry()
+        web = opened.enter_context(_web(config, engine, registry))
+        backfilled = 0
+        if config.backfill.parts:
+            backfilled = backfill(config.backfill, engine, relay, stop)
+            if stop.is_set():
+                _log("stopped", f"told to stop during the backfill, after {backfilled} samples", samples=backfilled)
+                return 0
         sources = {}
         for source in config.sources:
             sources[source.name] = source.open()
             opened.callback(sources[source.name].close)
             _announce("source", source.name, sources[source.name])
-        merged = merge(sources)
-        opened.callback(merged.close)
-        engine = Engine(merged, sinks, config.model, admission=config.streams)
-        web = opened.enter_context(_web(config, engine))
+        relay.source = merge(sources)
+        opened.callback(relay.source.close)
+        registry.register(EngineCollector(engine, config.metrics, backfilled))
         _log("listening", f"metrics on {web.url}/metrics, health on {web.url}/healthz", http=web.url)
         if sensor is not None:
             endpoint = endpoint_of(next(iter(sources.values())))
@@ -100,7 +110,7 @@ def _announce(kind: str, name: str, connector: object) -> None:
 
 
 @contextmanager
-def _web(config: Config, engine: Engine) -> Iterator[WebServer]:
+def _web(config: Config, engine: Engine, registry: CollectorRegistry) -> Iterator[WebServer]:
     began = engine.clock.monotonic()
 
     def health() -> tuple[bool, Mapping[str, Any]]:
@@ -112,8 +122,6 @@ def _web(config: Config, engine: Engine) -> Iterator[WebServer]:
             "uptime": round(now - began, 3),
         }
 
-    registry = CollectorRegistry()
-    registry.register(EngineCollector(engine, config.metrics))
     try:
         server = WebServer(config.http.host, config.http.port, registry, health)
     except OSError as problem:

@@ -31,10 +31,10 @@ class Exposure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class EngineCollector(Collector):
-    """All metrics of one engine."""
+    """All metrics of one engine, which had learned `backfilled` samples of the past before it was ready."""
 
-    def __init__(self, engine: Engine, exposure: Exposure) -> None:
-        self._engine, self._exposure = engine, exposure
+    def __init__(self, engine: Engine, exposure: Exposure, backfilled: int = 0) -> None:
+        self._engine, self._exposure, self._backfilled = engine, exposure, backfilled
 
     def describe(self) -> Iterable[Metric]:
         """Empty: tells the registry not to collect at registration."""
@@ -64,6 +64,7 @@ class EngineCollector(Collector):
         engine = self._engine
         counters, tally = engine.fleet.counters, engine.tally
         yield _counter("streamrnn_samples", "Samples judged and learned.", counters.samples.sum())
+        yield _counter("streamrnn_backfilled_samples", "Those of them that were learned as the past.", self._backfilled)
         rejected = CounterMetricFamily(
             "streamrnn_input_rejected", "Samples, messages or values refused.", labels=["reason"]
         )
