@@ -10,7 +10,7 @@ import math
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.kernels.conformal import quantile_track
+from streamrnn.kernels.conformal import SPREAD, band_learn, band_unrest, bands_issue
 from streamrnn.kernels.mixture import mixture_learn, mixture_weight
 from streamrnn.kernels.normalise import BOUND, change_observe, change_scale, level_observe
 from streamrnn.kernels.scalar import clip
@@ -36,7 +36,7 @@ from streamrnn.tasks._layout import (
 from streamrnn.tasks._wide import ago, keep_past
 from streamrnn.tasks.recipe import AUTO_HALF_LIFE
 
-QUANTILE_STEP = 0.05  # of the band's half-width, in mean absolute errors, a forecast
+BRISK_RATE = LEVEL0 + 3  # of the short mean error: a half-life of 27.5 rows
 START_CLIP = 100.0  # median distances from the median
 MIX_CLIP = 3.0  # root mean square errors that one error counts as when the mixture learns
 INPUT_CLIP = 5.0  # scales that one input counts as
@@ -103,7 +103,7 @@ def usable(x: float) -> bool:
 @kernel
 def judge(
     x: Array, rows: int, miss_rate: float, rates: Array, gate: Array, valid: Array, base: Array, scale: Array,
-    experts: Array, mix: Array, width: Array, regret: Array, mixerror: Array, sigma: Array, quantile: Array,
+    experts: Array, mix: Array, width: Array, regret: Array, mixerror: Array, band: Array, brisk: Array, ahead: Array,
     judged: Array, known: Array, statistics: Array,
 ) -> None:  # fmt: skip
     """Compare x with every forecast that was made for this row: bands, mixture and statistics learn from it."""
@@ -132,10 +132,10 @@ def judge(
                 continue
             e = (mix[r, k, c] - x[c]) / s
             w = max(rates[NORM], 1.0 / (judged[k, c] + 1.0))
-            # below 0 everything counts as a miss, or an exact forecast would wind the quantile down without end
-            missed = quantile[k, c] < 0.0 or miss > width[r, k, c]
-            quantile[k, c] = quantile_track(quantile[k, c], missed, miss_rate, QUANTILE_STEP)
-            sigma[k, c] += w * (min(abs(e), bound) - sigma[k, c])
+            size = min(abs(e), bound)
+            if k == 0:
+                brisk[c] += max(rates[BRISK_RATE], 1.0 / (judged[k, c] + 1.0)) * (size - brisk[c])
+            band_learn(k + 1, size, miss > width[r, k, c], miss_rate, w, ahead[0], band[k, c])
             if judged[k, c] > 20.0:
                 e = clip(e, MIX_CLIP * math.sqrt(mixerror[k, c]))
             e = clip(e, bound)
@@ -281,8 +281,9 @@ def seasonal_say(rows: int, c: int, expert: int, season: int, last: float, past:
 
 @kernel
 def issue(
-    rows: int, warm: int, seen: Array, base: Array, scale: Array, regret: Array, sigma: Array, quantile: Array,
-    experts: Array, mix: Array, width: Array, forecast: Array, lower: Array, upper: Array,
+    rows: int, warm: int, miss_rate: float, seen: Array, valid: Array, base: Array, scale: Array, regret: Array,
+    band: Array, brisk: Array, ahead: Array, experts: Array, mix: Array, width: Array, forecast: Array, lower: Array,
+    upper: Array,
 ) -> None:  # fmt: skip
     """Forecasts and bands for the next H rows, kept in the rings and written out ((H C,) each).
 
@@ -299,9 +300,13 @@ def issue(
                 total += w
                 away += w * (experts[r, i, k, c] - base[r, c])
             y = base[r, c] + (away / total if rows >= warm and total > 0.0 else 0.0)
-            half = max(quantile[k, c], 0.0) * sigma[k, c] * scale[r, c]
-            mix[r, k, c], width[r, k, c] = y, half
-            o = k * channels + c
+            mix[r, k, c] = y
+    for c in range(channels):
+        bands_issue(
+            rows, c, miss_rate, scale[r, c], band_unrest(brisk[c], band[0, c, SPREAD]), ahead, valid, mix, band, width
+        )  # fmt: skip
+        for k in range(horizon):
+            o, y, half = k * channels + c, mix[r, k, c], width[r, k, c]
             if seen[c] == 0:
                 forecast[o], lower[o], upper[o] = math.nan, math.nan, math.nan
             else:

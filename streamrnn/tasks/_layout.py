@@ -11,17 +11,17 @@ from collections.abc import Iterable
 import numpy as np
 
 from streamrnn._types import Array, Floats
-from streamrnn.kernels import budget, event, governor
+from streamrnn.kernels import budget, conformal, event, governor
 from streamrnn.state import Arena, Field
 
 # rows of the layout table that all channels share
 (
     CLOCK, SEEN, STALE, VALID, SEASON, RELATIVES, MARKS,
     HYPER, PACE, RATES, FIRST, START, KNOWN, LAST, MOMENTS, CHANGE, SHORT, PAST, TOTAL, MEANS, PHASE, GATE, BASE, SCALE,
-    EXPERTS, MIX, WIDTH, REGRET, ERROR, MIXERROR, SIGMA, QUANTILE, JUDGED, STATISTICS, SCORED, RESIDUAL, STAGES, LONG,
-    TAILS, SURPRISE, LIMITS, LADDER, FACTS, HELD, USUAL, BLOCKS_HELD, VERDICT,
+    EXPERTS, MIX, WIDTH, REGRET, ERROR, MIXERROR, BAND, BRISK, AHEAD, JUDGED, STATISTICS, SCORED, RESIDUAL, STAGES,
+    LONG, TAILS, SURPRISE, LIMITS, LADDER, FACTS, HELD, USUAL, BLOCKS_HELD, VERDICT,
     OWN,
-) = range(48)  # fmt: skip
+) = range(49)  # fmt: skip
 # rows of a channel's own fields, after its first
 FEATURES, WEIGHTS, AR, WIDE, NET = 0, 1, 2, 7, 12
 # of a linear expert, after its first
@@ -58,6 +58,8 @@ SEASONS = 3
 """Seasons in force at once, at the most."""
 HARMONICS = 4
 """Sines and cosines of the season's phase."""
+BAND_HARMONICS = 2
+"""The same for the bands."""
 AVERAGES = (4.0, 16.0, 64.0, 256.0, 1024.0)
 """Half-lives of the running means that the wide expert sees, in typical intervals."""
 
@@ -106,6 +108,7 @@ def prior(n: int, lags: int) -> Floats:
 def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[Field]:
     """Fields for c channels and horizons 1 … h, ordered as the row numbers above."""
     ring, d = h + 1, c if scoring else 0
+    turns = 2 * BAND_HARMONICS if full else 0
     past, experts = PAST_FULL if full else PAST_LEAN, 5 if full else 3
     fields = [
         Field("clock", "ints", (8,)),  # rows seen, time, guard counters, what the user says
@@ -138,8 +141,9 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
         Field("regret", "wide", (h, c, experts, 2)),  # records of persistence and the other experts
         Field("error", "wide", (h, c)),  # mean absolute error of the net's heads, scaled and clipped
         Field("mixerror", "wide", (h, c)),  # mean squared error of the forecasts, scaled and clipped
-        Field("sigma", "wide", (h, c)),  # mean absolute error of the forecasts, scaled
-        Field("quantile", "wide", (h, c)),  # half-width of the band in units of sigma
+        Field("band", "wide", (h, c, conformal.SLOPES + turns)),  # of kernels.conformal
+        Field("brisk", "wide", (c,)),  # mean absolute error one row ahead over tens of rows, scaled
+        Field("ahead", "wide", (h, turns)),  # sines and cosines of the phase of the rows ahead
         Field("judged", "wide", (h, c)),  # forecasts compared with what came
         Field("statistics", "wide", (len(STATISTIC_NAMES), c)),
         Field("scored", "wide", (d,)),  # residuals seen by the score

@@ -15,7 +15,7 @@ from streamrnn.tasks._deciding import decide
 from streamrnn.tasks._forecasting import describe, issue, judge, observe, pace, settle, usable
 from streamrnn.tasks._rows import HEAD
 from streamrnn.tasks._scoring import WARM, surprise
-from streamrnn.tasks._wide import turn_phase
+from streamrnn.tasks._wide import turn_ahead, turn_phase
 
 FULL = 0  # stand-in for whether seasons are looked for
 
@@ -23,8 +23,8 @@ CLOCK, SEEN, STALE, VALID, SEASON, RELATIVES = at.CLOCK, at.SEEN, at.STALE, at.V
 HYPER, PACE, RATES, FIRST, START, KNOWN, LAST = at.HYPER, at.PACE, at.RATES, at.FIRST, at.START, at.KNOWN, at.LAST
 MOMENTS, CHANGE, SHORT, PAST, TOTAL, MEANS = at.MOMENTS, at.CHANGE, at.SHORT, at.PAST, at.TOTAL, at.MEANS
 PHASE, GATE, BASE, SCALE, EXPERTS, MIX = at.PHASE, at.GATE, at.BASE, at.SCALE, at.EXPERTS, at.MIX
-WIDTH, REGRET, ERROR, MIXERROR, SIGMA = at.WIDTH, at.REGRET, at.ERROR, at.MIXERROR, at.SIGMA
-QUANTILE, JUDGED, STATISTICS, SCORED = at.QUANTILE, at.JUDGED, at.STATISTICS, at.SCORED
+WIDTH, REGRET, ERROR, MIXERROR, BAND = at.WIDTH, at.REGRET, at.ERROR, at.MIXERROR, at.BAND
+BRISK, AHEAD, JUDGED, STATISTICS, SCORED = at.BRISK, at.AHEAD, at.JUDGED, at.STATISTICS, at.SCORED
 RESIDUAL, STAGES, LONG, TAILS, SURPRISE, OWN = at.RESIDUAL, at.STAGES, at.LONG, at.TAILS, at.SURPRISE, at.OWN
 ROWS, TIME, YOUNG, SEASONS, GAP, BOOST = at.ROWS, at.TIME, at.YOUNG, at.SEASONS, at.GAP, at.BOOST
 LIMITS, LADDER, FACTS, HELD, USUAL = at.LIMITS, at.LADDER, at.FACTS, at.HELD, at.USUAL
@@ -72,8 +72,8 @@ def watch(
     gate, base, scale = vector(wide, table, GATE), matrix(wide, table, BASE), matrix(wide, table, SCALE)
     experts, mix, width = tesseract(wide, table, EXPERTS), cube(wide, table, MIX), cube(wide, table, WIDTH)
     regret, error = tesseract(wide, table, REGRET), matrix(wide, table, ERROR)
-    mixerror, sigma = matrix(wide, table, MIXERROR), matrix(wide, table, SIGMA)
-    quantile, judged = matrix(wide, table, QUANTILE), matrix(wide, table, JUDGED)
+    mixerror, band, brisk = matrix(wide, table, MIXERROR), cube(wide, table, BAND), vector(wide, table, BRISK)
+    nearby, judged = matrix(wide, table, AHEAD), matrix(wide, table, JUDGED)
     statistics, nats = matrix(wide, table, STATISTICS), vector(wide, table, SURPRISE)
     start, known, scored = matrix(wide, table, START), vector(wide, table, KNOWN), vector(wide, table, SCORED)
     residual, stages = vector(wide, table, RESIDUAL), cube(wide, table, STAGES)
@@ -95,8 +95,8 @@ def watch(
             row[HEAD + 2 * channels + c] = row[HEAD + c] + half
             row[HEAD + 3 * channels + c] = 0.0
         judge(
-            x, rows, hyper[MISS], rates, gate, valid, base, scale, experts, mix, width, regret, mixerror, sigma,
-            quantile, judged, known, statistics,
+            x, rows, hyper[MISS], rates, gate, valid, base, scale, experts, mix, width, regret, mixerror, band,
+            brisk, nearby, judged, known, statistics,
         )  # fmt: skip
 
         row[:HEAD] = 0.0
@@ -139,13 +139,14 @@ def watch(
         turned = False
         if FULL == 1:
             turn_phase(rows, season[0], phase)
+            turn_ahead(phase, season[0], nearby)
         for c in range(channels):
             say_channel(
                 c, OWN + c * places[STRIDE], rows, places, clock, pacing, rates, season, turned, valid, last, moments,
                 short, past, sums, means, phase, relatives, base, scale, experts, ints, real, table,
             )  # fmt: skip
         issue(
-            rows, 2 * taps, seen, base, scale, regret, sigma, quantile, experts, mix, width,
+            rows, 2 * taps, hyper[MISS], seen, valid, base, scale, regret, band, brisk, nearby, experts, mix, width,
             row[ahead : ahead + horizon * channels],
             row[ahead + horizon * channels : ahead + 2 * horizon * channels],
             row[ahead + 2 * horizon * channels : ahead + 3 * horizon * channels],

@@ -60,6 +60,18 @@ def turn_phase(rows: int, season: int, phase: Array) -> None:
 
 
 @kernel
+def turn_ahead(phase: Array, season: int, ahead: Array) -> None:
+    """Sines and cosines of the phase of the next rows, the first few harmonics, from those of this row."""
+    for j in range(ahead.shape[1] // 2):
+        sine, cosine = phase[2 * j], phase[2 * j + 1]
+        a = 2.0 * math.pi * (j + 1) / season if season > 0 else 0.0
+        s1, c1 = math.sin(a), math.cos(a)
+        for k in range(ahead.shape[0]):
+            sine, cosine = sine * c1 + cosine * s1, cosine * c1 - sine * s1
+            ahead[k, 2 * j], ahead[k, 2 * j + 1] = sine, cosine
+
+
+@kernel
 def ago(past: Array, rows: int, c: int, lag: int) -> float:
     """Value of channel c `lag` rows ago less its last one; 0 where that is not known any more, or not yet."""
     size = past.shape[1]

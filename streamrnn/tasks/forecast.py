@@ -15,6 +15,7 @@ from streamrnn import readouts
 from streamrnn._types import Array, Floats, Ints
 from streamrnn.errors import InputError, ModelError, StateError
 from streamrnn.kernels import event
+from streamrnn.kernels.conformal import LOG_QUANTILE
 from streamrnn.learners import audit
 from streamrnn.state import Arena, StoredState, read_bytes
 from streamrnn.tasks import _layout
@@ -288,7 +289,7 @@ class Forecaster:
         a["regret"][:, :, 0] = 1.0  # in the beginning there is persistence
         # a Gaussian's half-width in mean absolute errors, until the stream has said what its own is
         normal = statistics.NormalDist()
-        a["quantile"][:] = normal.inv_cdf(0.5 + 0.5 * r.level) / math.sqrt(2.0 / math.pi)
+        a["band"][..., LOG_QUANTILE] = math.log(normal.inv_cdf(0.5 + 0.5 * r.level) / math.sqrt(2.0 / math.pi))
 
     def _time(self, t: float | None) -> Ints:
         if t is None:
