@@ -72,14 +72,18 @@ def admitted(x: float, expected: float, limits: Array) -> int:
 def loudest(x: Array, expected: Array, nats: Array, limits: Array) -> int:
     """The channel that may begin an event: one out of range, else the oddest that is admitted; -1: none.
 
+    An admitted channel need not be odd: what is to reach the bar is its own surprise, less ln C for having looked at C
+    channels, and not that of a channel which is held back.
+
     x expected nats  (C,)    value, forecast and surprise of each channel
     limits           (C, LIMITS)
     """
-    best, cause = -1, HELD_BACK
+    best, cause, most = -1, HELD_BACK, 0.0
     for c in range(x.shape[0]):
         why = admitted(x[c], expected[c], limits[c])
-        if why > cause or (why == cause and why != HELD_BACK and nats[c] > nats[best]):
-            best, cause = c, why
+        odd = nats[c] if nats[c] > 0.0 else 0.0  # a channel that warms up has no surprise yet
+        if why > cause or (why == cause and why != HELD_BACK and odd > most):
+            best, cause, most = c, why, odd
     return best
 
 

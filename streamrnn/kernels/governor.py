@@ -233,7 +233,7 @@ def govern(
     mode      LEARN, GATE, FREEZE or SHADOW
     nats      surprise; NaN where there is none
     on        an event lasts, this row's included, told or muted
-    steady    all channels are `settled`; asked for only where `ripe`
+    steady    all channels are `settled`; asked for only where `ripe`, and not believed on a row without a surprise
     accept    the user says: this is normal now
     barred    learning is muted (maintenance): weight 0 whatever the mode
     most      seconds that may be refused (`refusal_of`)
@@ -267,7 +267,7 @@ def govern(
         if nats > held[HIGHEST]:
             held[HIGHEST] = nats
         held[HERE_ROWS] += 1.0
-        taken = held[REFUSED] >= most or (ripe(held) and steady)
+        taken = held[REFUSED] >= most or (ripe(held) and steady and nats == nats)
     if taken or (accept and (on or held[REFUSED] > 0.0)):
         held[REFUSED] = held[HERE] = held[HERE_ROWS] = held[HIGHEST] = 0.0
         held[TAKEN] = 1.0 if on else 0.0

@@ -80,11 +80,11 @@ def decide(
         quiet = budget_quiet(hold, ladder)
     c = loudest(x, expected, nats, limits)
     cause = admitted(x[c], expected[c], limits[c]) if c >= 0 else HELD_BACK
-    at = max(c, 0)
-    code = event_step(
-        total, c, cause, x[at], expected[at], bar, quiet, hold, now, gap, interval, muted, marks, facts
-    )  # fmt: skip
-    if interval > 0.0 and not barred:
+    at, own = max(c, 0), total
+    if c >= 0 and total == total:  # of the channel that would be named, less ln C for having looked at C of them
+        own = max(nats[c] - math.log(float(channels)), 0.0)
+    code = event_step(own, c, cause, x[at], expected[at], bar, quiet, hold, now, gap, interval, muted, marks, facts)
+    if interval > 0.0 and not barred and not muted:  # what happens in maintenance spends no budget
         budget_learn(total, gap, hold, ladder)
     if total == total:
         row[0], row[1] = total / (total + bar), total
@@ -102,10 +102,13 @@ def decide(
 
     on, steady = marks[PHASE] != 0, False
     if on and ripe(held):
+        asked = 0
         steady = True
         for i in range(channels):
             if usable(x[i]):
+                asked += 1
                 steady = steady and settled(usual[i], blocks[i])
+        steady = steady and asked > 0
     said = govern(
         int(hyper[GOVERNOR]), total, on, steady, clock[ACCEPT] != 0, barred, refusal_of(hyper[REFUSE], interval), gap,
         interval, held, verdict,
@@ -115,10 +118,9 @@ def decide(
     row[7] = said
     for i in range(channels):
         gate[i] = verdict[0]
-        if not usable(x[i]):
-            continue
-        usual_observe(x[i], rates[NORM], verdict[0], verdict[1], usual[i])
-        if said == FROZEN:
-            if held[HERE_ROWS] == 1.0:
-                blocks_clear(blocks[i])
-            blocks_observe(x[i], blocks[i])
+        if said == FROZEN and held[HERE_ROWS] == 1.0:
+            blocks_clear(blocks[i])
+        if usable(x[i]):
+            usual_observe(x[i], rates[NORM], verdict[0], verdict[1], usual[i])
+            if said == FROZEN:
+                blocks_observe(x[i], blocks[i])
