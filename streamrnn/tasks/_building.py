@@ -82,6 +82,7 @@ def plan_of(model: Model, readout: Readout, recipe: Recipe, channels: int, scori
     shared = _layout.shared_fields(channels, recipe.lags, recipe.horizon, scoring, full)
     own = part_fields(model, readout, recipe, channels)
     fields = [*shared, *(f for c in range(channels) for f in _layout.of_channel(own, c))]
+    fields += _layout.season_fields(channels, full)
     plan = Layout(fields, recipe.dtype)
     if scoring and recipe.governor == "shadow":
         fields += [Field(f"twin.{name}", name, (plan.sizes[name],)) for name in SECTIONS]

@@ -196,7 +196,7 @@ def say_channel(
         if rows == LOOKED_AT + c or rows == 0:
             choose_relatives(rows, c, past, relatives)
         idle = wide_describe(
-            rows, c, taps, season[0], scale[r], phase, past, total, means, relatives, state,
+            rows, c, taps, season[0], max(season[1], season[2]), scale[r], phase, past, total, means, relatives, state,
             matrix(real, table, first + WIDE + ASKED)[r],
         )  # fmt: skip
         if learnable:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from streamrnn._types import Array, Floats
-from streamrnn.kernels import budget, conformal, event, governor
+from streamrnn.kernels import budget, conformal, event, governor, season
 from streamrnn.state import Arena, Field
 
 # rows of the layout table that all channels share
@@ -36,9 +36,9 @@ ROWS, TIME, GUARDED, RAN_AWAY, MUTE, ACCEPT, TOLD_ONGOING, SHADOWING = range(8)
 # bits of the clock's entry MUTE
 MUTE_ALARMS, MUTE_LEARNING = 1, 2
 # entries of the field "pace"
-INTERVAL, GAP, DT, BOOST = range(4)
+INTERVAL, GAP, DT, BOOST, TURN = range(5)
 # entries of the array "places" that goes with the arena: rows are relative to the channel's first
-LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP, FORGET_FIRST, FORGET_LAST, STRIDE, TWIN = range(10)
+LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP, FORGET_FIRST, FORGET_LAST, STRIDE, TWIN, SEEK = range(11)
 # entries of the field "rates"; the last ones are the means' and the level statistics'
 AGE, KEEP, NORM, QUICK, SLOW, MIX_KEEP, WIDE_KEEP, MEAN0, LEVEL0 = (0, 1, 2, 3, 4, 5, 6, 7, 12)
 # rows of the field "statistics"
@@ -56,6 +56,10 @@ WINDOWS = (5.0, 8.5, 15.0, 27.5, 50.0)
 """Half-lives of the level statistics, in typical intervals (or in 1/1386 of a half-life given in seconds)."""
 SEASONS = 3
 """Seasons in force at once, at the most."""
+SOUGHT_IN, SOUGHT_LEVELS = 4096, 2
+"""Values in which seasons are looked for, and levels of coarser ones: up to 21,845 rows are found."""
+NEAR_SEASON = 32
+"""A season that changes by less than this part is the same one, measured better."""
 HARMONICS = 4
 """Sines and cosines of the season's phase."""
 BAND_HARMONICS = 2
@@ -119,7 +123,7 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
         Field("relatives", "ints", (c, relatives(c) if full else 0)),  # other channels that each looks at
         Field("marks", "ints", (event.MARKS,)),  # of the event
         Field("hyper", "wide", (11,)),  # choices of the recipe
-        Field("pace", "wide", (4,)),  # typical interval (s), the last step's length, least weight of level and scale
+        Field("pace", "wide", (5,)),  # typical interval (s), last step, least weight of level and scale, season's phase
         Field("rates", "wide", (LEVEL0 + LEVELS,)),  # weights that belong to the last elapsed time
         Field("first", "wide", (c,)),  # first value: levels are kept relative to it
         Field("start", "wide", (YOUNG, c)),  # the first values
@@ -162,6 +166,12 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
     ]
     assert len(fields) == OWN
     return fields
+
+
+def season_fields(channels: int, full: bool) -> list[Field]:
+    """What the search for seasons remembers; next to nothing where there is none."""
+    ring, levels = (SOUGHT_IN, SOUGHT_LEVELS) if full else (64, 1)
+    return [Field(*field) for field in season.fields(channels if full else 1, ring, levels)]
 
 
 def _linear(name: str, ring: int, h: int, f: int) -> list[Field]:

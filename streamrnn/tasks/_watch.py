@@ -9,13 +9,17 @@ from __future__ import annotations
 import math
 
 from streamrnn._types import Array
+from streamrnn.kernels.conformal import SLOPES
 from streamrnn.kernels.memory import cube, matrix, tesseract, vector
+from streamrnn.kernels.season import CHANGES, TALLY
+from streamrnn.kernels.season import observe as look
+from streamrnn.kernels.season import views as open_seasons
 from streamrnn.tasks import _layout as at
 from streamrnn.tasks._deciding import decide
 from streamrnn.tasks._forecasting import describe, issue, judge, observe, pace, settle, usable
 from streamrnn.tasks._rows import HEAD
 from streamrnn.tasks._scoring import WARM, surprise
-from streamrnn.tasks._wide import turn_ahead, turn_phase
+from streamrnn.tasks._wide import follow_season, turn_ahead, turn_phase
 
 FULL = 0  # stand-in for whether seasons are looked for
 
@@ -30,7 +34,7 @@ ROWS, TIME, YOUNG, SEASONS, GAP, BOOST = at.ROWS, at.TIME, at.YOUNG, at.SEASONS,
 LIMITS, LADDER, FACTS, HELD, USUAL = at.LIMITS, at.LADDER, at.FACTS, at.HELD, at.USUAL
 MARKS, BLOCKS_HELD, VERDICT = at.MARKS, at.BLOCKS_HELD, at.VERDICT
 MISS, HALF_LIFE, SCORING, SECONDS = at.MISS, at.HALF_LIFE, at.SCORING, at.SECONDS
-TAPS, STRIDE = at.TAPS, at.STRIDE
+TAPS, STRIDE, SEEK, TURN = at.TAPS, at.STRIDE, at.SEEK, at.TURN
 
 
 def learn_channel(
@@ -57,7 +61,7 @@ def watch(
     """Run rows through a model.
 
     ints wide real  sections of the arena      table  (fields, 5) its layout
-    places  (10,)    see tasks._layout: rows of a channel's parts after its first, lags in use, row of s with the
+    places  (11,)    see tasks._layout: rows of a channel's parts after its first, lags in use, row of s with the
                     output, rows that a channel takes
     time    (N,)    nanoseconds, strictly increasing and after the last row's
     values  (N, C)  NaN is missing
@@ -81,6 +85,7 @@ def watch(
     limits, ladder, facts = matrix(wide, table, LIMITS), vector(wide, table, LADDER), vector(wide, table, FACTS)
     held, usual, blocks = vector(wide, table, HELD), matrix(wide, table, USUAL), cube(wide, table, BLOCKS_HELD)
     marks, verdict = vector(ints, table, MARKS), vector(wide, table, VERDICT)
+    sought = open_seasons(ints, wide, table, places[SEEK])
     ring, horizon, channels = mix.shape
     taps, ahead = places[TAPS], HEAD + 4 * channels
     for i in range(time.shape[0]):
@@ -138,7 +143,11 @@ def watch(
         describe(rows, gate, seen, stale, last, moments, change, base, scale, valid)
         turned = False
         if FULL == 1:
-            turn_phase(rows, season[0], phase)
+            look(values[i], sought)
+            turned = follow_season(sought[0][0], sought[0][TALLY][CHANGES], season, pacing)
+            if turned:
+                band[:, :, SLOPES:] = 0.0
+            turn_phase(pacing[TURN], season[0], phase)
             turn_ahead(phase, season[0], nearby)
         for c in range(channels):
             say_channel(

@@ -2,7 +2,8 @@
 
 Features of a channel, all relative to its last value and in its unit of change, in this order:
 
-    season     values round one, two and seven seasons ago; harmonics of the season's phase, and their products with
+    season     values round one and two seasons ago, and a longer season or seven of them ago; harmonics of the
+               season's phase, and their products with
                the most recent features: a linear model whose coefficients go with the time of the day
     blocks     means of 20 blocks of rows, from the last lags to a season ago
     relatives  of up to 8 other channels: their last two changes, their value a season ago, their mean
@@ -23,7 +24,17 @@ from streamrnn._bind import kernel
 from streamrnn._types import Array
 from streamrnn.kernels.normalise import BOUND
 from streamrnn.kernels.scalar import clip
-from streamrnn.tasks._layout import BLOCKS, HARMONICS, MEAN0, MIXED, SEASONAL, TAPS_OF_SEASON
+from streamrnn.tasks._layout import (
+    BLOCKS,
+    HARMONICS,
+    MEAN0,
+    MIXED,
+    NEAR_SEASON,
+    SEASONAL,
+    SEASONS,
+    TAPS_OF_SEASON,
+    TURN,
+)  # fmt: skip
 
 WEEK = 7  # seasons of a day
 PHASE_SCALE = 0.3
@@ -51,10 +62,28 @@ def keep_past(
 
 
 @kernel
-def turn_phase(rows: int, season: int, phase: Array) -> None:
+def follow_season(found: Array, changes: int, season: Array, pace: Array) -> bool:
+    """Take over the seasons that were found, and let the phase go on by one row; True where the season is another one.
+
+    found    (SEASONS,) in force, ascending, 0: none; changes: how often that has changed
+    season   (SEASONS + 1,) the same as the model uses them; updated
+    pace     [TURN] part of the season that has gone by, in [0, 1); it goes on where a length is only measured better
+    """
+    before, turned = season[0], False
+    if season[SEASONS] != changes:
+        for i in range(SEASONS):
+            season[i] = found[i]
+        season[SEASONS] = changes
+        turned = before == 0 or season[0] == 0 or NEAR_SEASON * abs(season[0] - before) > before
+    pace[TURN] = (pace[TURN] + 1.0 / season[0]) % 1.0 if season[0] > 0 else 0.0
+    return turned
+
+
+@kernel
+def turn_phase(turn: float, season: int, phase: Array) -> None:
     """Sines and cosines of the season's phase at this row; 0 without a season."""
     for k in range(HARMONICS):
-        a = 2.0 * math.pi * (k + 1) * (rows % season) / season if season > 0 else 0.0
+        a = 2.0 * math.pi * (k + 1) * turn
         phase[2 * k] = math.sin(a) if season > 0 else 0.0
         phase[2 * k + 1] = math.cos(a) if season > 0 else 0.0
 
@@ -130,12 +159,13 @@ def choose_relatives(rows: int, c: int, past: Array, relatives: Array) -> None:
 
 @kernel
 def wide_describe(
-    rows: int, c: int, lags: int, season: int, scale: Array, phase: Array, past: Array, total: Array, means: Array,
-    relatives: Array, state: Array, f: Array,
+    rows: int, c: int, lags: int, season: int, longer: int, scale: Array, phase: Array, past: Array, total: Array,
+    means: Array, relatives: Array, state: Array, f: Array,
 ) -> int:  # fmt: skip
     """Features of channel c after this row into f; returns how many of the first are 0 for want of a season.
 
-    scale  (C,) unit of change of each channel
+    scale   (C,) unit of change of each channel
+    longer  the longest season in force: its taps stand beside those of the shortest, which else has a week of seven
     """
     s = scale[c]
     inverse = 1.0 / s if s > 0.0 else 0.0
@@ -171,13 +201,12 @@ def wide_describe(
         for i in range(SEASONAL):
             f[i] = 0.0
         return SEASONAL
-    for i in range(TAPS_OF_SEASON):
-        f[i] = 0.0
+    far = longer if longer > 2 * season else WEEK * season
     for i in range(4):
         f[i] = clip(ago(past, rows, c, season - 2 + i) * inverse, BOUND)
     for i in range(2):
         f[4 + i] = clip(ago(past, rows, c, 2 * season - 1 + i) * inverse, BOUND)
-        f[6 + i] = clip(ago(past, rows, c, WEEK * season - 1 + i) * inverse, BOUND)
+        f[6 + i] = clip(ago(past, rows, c, far - 1 + i) * inverse, BOUND)
     o = TAPS_OF_SEASON + 2 * HARMONICS
     for k in range(2 * HARMONICS):
         f[TAPS_OF_SEASON + k] = PHASE_SCALE * phase[k]

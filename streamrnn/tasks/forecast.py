@@ -242,7 +242,7 @@ class Forecaster:
     def _find_places(self) -> Ints:
         net = self.model
         names = [field.name for field in part_fields(net, self.readout, self.recipe, len(self.channels))]
-        places = np.zeros(10, np.int64)
+        places = np.zeros(11, np.int64)
         parts = {
             _layout.LEARNER: net.fields["learner"], _layout.UPDATE: net.fields["update"],
             _layout.PROBE: net.fields["audit"],
@@ -254,6 +254,7 @@ class Forecaster:
         own = [names.index(f.name) for f in net.fields["learner"] if f.section == "real"]
         places[_layout.FORGET_FIRST], places[_layout.FORGET_LAST] = own[0], own[-1]
         places[_layout.STRIDE] = len(names)
+        places[_layout.SEEK] = _layout.OWN + len(names) * len(self.channels)
         places[_layout.TWIN] = len(self.arena.layout.fields) - 3
         return places
 
