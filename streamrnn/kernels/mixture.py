@@ -31,6 +31,6 @@ def mixture_weight(doubt: float, record: Array) -> float:
     """Weight of one expert, up to a factor common to all: positive part of its regret over the sum of its squares.
 
     doubt   standard errors of the regret that must be exceeded first: an expert that is seldom the best costs more by
-            the noise of its weight than it brings. Its regret stays bounded, by so many roots of the sum of squares more
+            the noise of its weight than it brings. Its regret is bounded by so many roots of the sum of squares more
     """
     return max(record[0] - doubt * math.sqrt(record[1]), 0.0) / (record[1] + 1e-12)

@@ -38,6 +38,9 @@ MEMORIES = (1e-3, 3e-4, 5e-3, 0.13, 3e-5)
 """Weights of a row that the measured figures belong to, where a row comes each typical interval: of the residual's
 scale and the season's usefulness; of the long mean; of the ranks; of the recent change; of the calibration."""
 
+W_NORM, W_LONG, W_RANK, W_CHANGE, W_SLOW = MEMORIES
+H0, H1, H2, H3, H4 = SHORT
+
 # entries of `memory`
 (
     FIRST, LAST, COUNT, SCORED, MISS, MEAN, MOVES, MOVED,
@@ -90,7 +93,9 @@ REST_AFTER = 0.7  # of the rest: what is left of it at least after a row as loud
 
 @kernel
 def at_least(weight: float, n: float) -> float:
-    """The weight of a row after n others: 1/(n + 1), which makes a plain mean, until that falls to `weight`."""
+    """The weight of a row after n others: 1/(n + 1), as in a plain mean, until that falls to `weight`; 0 for 0."""
+    if weight == 0.0:
+        return 0.0
     return weight if weight * (n + 1.0) >= 1.0 else 1.0 / (n + 1.0)
 
 
@@ -127,6 +132,8 @@ def rank(z: float, weight: float, state: Array) -> float:
             elif z <= state[2]:
                 below, above, nats0, nats1 = state[1], state[2], NATS_1, NATS_2
             nats = nats0 + (nats1 - nats0) * (z - below) / (above - below)
+    if weight == 0.0:
+        return nats
     w = at_least(weight, n)
     away = min(abs(excess), BOUND * state[DISTANCE]) if n >= WARM else abs(excess)
     state[DISTANCE] += w * (away - state[DISTANCE])
@@ -215,8 +222,9 @@ def season_left(x: float, phase: float, weight: float, memory: Array, profile: A
                 profile[last, SPREAD] += w * (away - profile[last, SPREAD])
         memory[SLOT] = slot
         memory[SLOT_SUM] = memory[SLOT_ROWS] = memory[SLOT_AWAY] = memory[SLOT_JUDGED] = 0.0
-    memory[SLOT_SUM] += x
-    memory[SLOT_ROWS] += 1.0
+    if weight > 0.0:
+        memory[SLOT_SUM] += x
+        memory[SLOT_ROWS] += 1.0
     if profile[slot, VISITS] < 1.0:
         return math.nan
     part = place - math.floor(place) - 0.5
@@ -226,11 +234,12 @@ def season_left(x: float, phase: float, weight: float, memory: Array, profile: A
         usual += abs(part) * (profile[beside, USUAL] - usual)
         spread = max(spread, profile[beside, SPREAD])
     left = x - usual
-    memory[SLOT_AWAY] += abs(left)
-    memory[SLOT_JUDGED] += 1.0
-    memory[SEASONED] += 1.0
+    if weight > 0.0:
+        memory[SLOT_AWAY] += abs(left)
+        memory[SLOT_JUDGED] += 1.0
+        memory[SEASONED] += 1.0
     n = memory[SEASONED]
-    w = max(weight, 1.0 / n)
+    w = max(weight, 1.0 / n) if weight > 0.0 else 0.0
     away = min(abs(left), 10.0 * memory[AWAY]) if n > 50.0 else abs(left)
     memory[AWAY] += w * (away - memory[AWAY])
     memory[LEFT] += SMOOTH * (left - memory[LEFT])
@@ -265,7 +274,7 @@ def calibrate(evidence: float, elapsed: float, weight: float, total: Array) -> f
     if excess > 0.0:
         nats = NATS_3 + CERTAINTY * math.log1p(excess / (CERTAINTY * total[BEYOND]))
     total[QUIET] += elapsed
-    if total[QUIET] <= PAUSE:
+    if total[QUIET] <= PAUSE or weight == 0.0:
         return nats
     if nats > LOUD:
         total[QUIET] = 0.0
@@ -296,7 +305,8 @@ def oddity(
     reach     how much farther than in one typical interval x may have moved since the last value, ≥ 1: √(rows missed)
     phase     part of the season that has gone by, in [0, 1); negative: no season is known
     elapsed   typical intervals since the last row
-    weights   (WEIGHTS,) of this row: NORM, LONG, RANK, CHANGE, SLOW, and SPAN0 … of the spans
+    weights   (WEIGHTS,) of this row: NORM, LONG, RANK, CHANGE, SLOW, and SPAN0 … of the spans. A row that is to be
+              judged and not learned has 0 in NORM, LONG, RANK and SLOW
     memory    (MEMORY,) updated
     profile   (48, 3) of the season; updated
     stages    (3, 5, 2) of level, season, calm; updated
@@ -363,6 +373,21 @@ def oddity(
     if n < WARM:
         return 0.0
     return calibrate(found, elapsed, weights[SLOW], total)
+
+
+@kernel
+def weigh_row(age: float, weights: Array) -> None:
+    """Weights of a row that comes `age` typical intervals after the last one: 1 - (1 - w)^age of MEMORIES and SHORT."""
+    weights[NORM] = 1.0 - (1.0 - W_NORM) ** age
+    weights[LONG] = 1.0 - (1.0 - W_LONG) ** age
+    weights[RANK] = 1.0 - (1.0 - W_RANK) ** age
+    weights[CHANGE] = 1.0 - (1.0 - W_CHANGE) ** age
+    weights[SLOW] = 1.0 - (1.0 - W_SLOW) ** age
+    weights[SPAN0] = 1.0 - 2.0 ** (-age / H0)
+    weights[SPAN0 + 1] = 1.0 - 2.0 ** (-age / H1)
+    weights[SPAN0 + 2] = 1.0 - 2.0 ** (-age / H2)
+    weights[SPAN0 + 3] = 1.0 - 2.0 ** (-age / H3)
+    weights[SPAN0 + 4] = 1.0 - 2.0 ** (-age / H4)
 
 
 @kernel

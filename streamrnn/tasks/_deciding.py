@@ -13,7 +13,6 @@ from streamrnn._types import Array
 from streamrnn.kernels.budget import budget_bar, budget_learn, budget_quiet
 from streamrnn.kernels.event import (
     AGE,
-    BAR,
     CAUSE,
     CHANNEL,
     HELD_BACK,
@@ -54,6 +53,7 @@ from streamrnn.tasks._layout import (
     REFUSE,
     TOLD_ONGOING,
 )  # fmt: skip
+from streamrnn.tasks._scoring import SPIKE
 
 LASTING = 3600.0  # seconds after which an event is told to be ongoing, once
 
@@ -86,8 +86,6 @@ def decide(
     code = event_step(own, c, cause, x[at], expected[at], bar, quiet, hold, now, gap, interval, muted, marks, facts)
     if interval > 0.0 and not barred and not muted:  # what happens in maintenance spends no budget
         budget_learn(total, gap, hold, ladder)
-    if total == total:
-        row[0], row[1] = total / (total + bar), total
     if code == STARTED:
         clock[TOLD_ONGOING] = 0
         row[2] = 1.0
@@ -97,7 +95,7 @@ def decide(
         clock[TOLD_ONGOING] = 1
         row[2] = 2.0
     if row[2] != 0.0:
-        row[3] = facts[PEAK] / (facts[PEAK] + facts[BAR])
+        row[3] = facts[PEAK] / (facts[PEAK] + SPIKE)
         row[4], row[5], row[8] = marks[CHANNEL], facts[AGE], marks[CAUSE]
 
     on, steady = marks[PHASE] != 0, False

@@ -13,47 +13,44 @@ from streamrnn._types import Array
 from streamrnn.kernels.conformal import SPREAD, band_learn, band_unrest, bands_issue
 from streamrnn.kernels.mixture import mixture_learn, mixture_weight
 from streamrnn.kernels.normalise import BOUND, change_observe, change_scale, level_observe
+from streamrnn.kernels.oddity import weigh_row
 from streamrnn.kernels.scalar import clip
 from streamrnn.tasks._layout import (
     AGE,
     AR_EXPERT,
     AVERAGES,
+    BRISK_RATE,
     DT,
     GAP,
     INTERVAL,
     KEEP,
-    LEVEL0,
     MEAN0,
     MIX_KEEP,
     NORM,
     QUICK,
     SEASONAL_EXPERT,
-    SLOW,
     WIDE_KEEP,
-    WINDOWS,
     YOUNG,
 )  # fmt: skip
 from streamrnn.tasks._wide import ago, keep_past
 from streamrnn.tasks.recipe import AUTO_HALF_LIFE
 
-BRISK_RATE = LEVEL0 + 3  # of the short mean error: a half-life of 27.5 rows
+BRISK_HALF_LIFE = 27.5  # of the short mean error
 START_CLIP = 100.0  # median distances from the median
 MIX_CLIP = 3.0  # root mean square errors that one error counts as when the mixture learns
 INPUT_CLIP = 5.0  # scales that one input counts as
 BASELINE_DOUBT = 4.0  # of the experts that are there for comparison
 SHORT_HALF_LIFE = 4.0
-LONG_HALF_LIFE = 2310.0
 MIX_HASTE, WIDE_PATIENCE = 4.0, 5.0  # the mixture forgets so much faster, the wide expert so much more slowly
 LARGEST = 1e150  # beyond it squares overflow: such a value is treated as not finite
 MOST_AGE = 1e6
 MOST_GAP = 1e4  # typical intervals: after a longer pause a value may be off by 100 times the usual error
 MOST_AUTO_AGE = 2.0  # typical intervals: nothing is forgotten in a gap, for nothing has contradicted it
-W0, W1, W2, W3, W4 = WINDOWS
 M0, M1, M2, M3, M4 = AVERAGES
 
 
 @kernel
-def pace(elapsed: float, rows: int, half_life: float, seconds: bool, pace: Array, rates: Array) -> None:
+def pace(elapsed: float, rows: int, half_life: float, seconds: bool, pace: Array, rates: Array, odd: Array) -> None:
     """Typical interval of the stream, and the weights that go with the time since the last row.
 
     elapsed    seconds since the last row, > 0; rows before this one
@@ -86,12 +83,8 @@ def pace(elapsed: float, rows: int, half_life: float, seconds: bool, pace: Array
         rates[MEAN0 + 2] = 1.0 - 2.0 ** (-age / M2)
         rates[MEAN0 + 3] = 1.0 - 2.0 ** (-age / M3)
         rates[MEAN0 + 4] = 1.0 - 2.0 ** (-age / M4)
-        rates[SLOW] = 1.0 - 2.0 ** (-age / LONG_HALF_LIFE)
-        rates[LEVEL0] = 1.0 - 2.0 ** (-age / W0)
-        rates[LEVEL0 + 1] = 1.0 - 2.0 ** (-age / W1)
-        rates[LEVEL0 + 2] = 1.0 - 2.0 ** (-age / W2)
-        rates[LEVEL0 + 3] = 1.0 - 2.0 ** (-age / W3)
-        rates[LEVEL0 + 4] = 1.0 - 2.0 ** (-age / W4)
+        rates[BRISK_RATE] = 1.0 - 2.0 ** (-age / BRISK_HALF_LIFE)
+        weigh_row(age, odd)
 
 
 @kernel

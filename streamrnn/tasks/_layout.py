@@ -11,17 +11,18 @@ from collections.abc import Iterable
 import numpy as np
 
 from streamrnn._types import Array, Floats
-from streamrnn.kernels import budget, conformal, event, governor, season
+from streamrnn.kernels import budget, conformal, event, governor, oddity, season
 from streamrnn.state import Arena, Field
 
 # rows of the layout table that all channels share
 (
     CLOCK, SEEN, STALE, VALID, SEASON, RELATIVES, MARKS,
     HYPER, PACE, RATES, FIRST, START, KNOWN, LAST, MOMENTS, CHANGE, SHORT, PAST, TOTAL, MEANS, PHASE, GATE, BASE, SCALE,
-    EXPERTS, MIX, WIDTH, REGRET, ERROR, MIXERROR, BAND, BRISK, AHEAD, JUDGED, STATISTICS, SCORED, RESIDUAL, STAGES,
-    LONG, TAILS, SURPRISE, LIMITS, LADDER, FACTS, HELD, USUAL, BLOCKS_HELD, VERDICT,
+    EXPERTS, MIX, WIDTH, REGRET, ERROR, MIXERROR, BAND, BRISK, AHEAD, JUDGED, STATISTICS, ODD, MEMORY, PROFILE,
+    STAGES, LONG, RANKS, WHOLE, REASONS, REST, SPARE, SURPRISE, LIMITS, LADDER, FACTS, HELD, USUAL,
+    BLOCKS_HELD, VERDICT,
     OWN,
-) = range(49)  # fmt: skip
+) = range(54)  # fmt: skip
 # rows of a channel's own fields, after its first
 FEATURES, WEIGHTS, AR, WIDE, NET = 0, 1, 2, 7, 12
 # of a linear expert, after its first
@@ -39,8 +40,8 @@ MUTE_ALARMS, MUTE_LEARNING = 1, 2
 INTERVAL, GAP, DT, BOOST, TURN = range(5)
 # entries of the array "places" that goes with the arena: rows are relative to the channel's first
 LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP, FORGET_FIRST, FORGET_LAST, STRIDE, TWIN, SEEK = range(11)
-# entries of the field "rates"; the last ones are the means' and the level statistics'
-AGE, KEEP, NORM, QUICK, SLOW, MIX_KEEP, WIDE_KEEP, MEAN0, LEVEL0 = (0, 1, 2, 3, 4, 5, 6, 7, 12)
+# entries of the field "rates"; the last ones are the means'
+AGE, KEEP, NORM, QUICK, BRISK_RATE, MIX_KEEP, WIDE_KEEP, MEAN0 = range(8)
 # rows of the field "statistics"
 STATISTIC_NAMES = (
     "judged", "absolute_error", "absolute_change", "squared_error", "squared_change",
@@ -49,18 +50,15 @@ STATISTIC_NAMES = (
 # rows of the field "experts", one less than their number in "regret": persistence needs no row
 AR_EXPERT, NET_EXPERT, SEASONAL_EXPERT, WIDE_EXPERT = range(4)
 
-LEVELS = 5
 YOUNG = 8
 """Values that are taken as they come; then the start is looked over, and later ones are clipped."""
-WINDOWS = (5.0, 8.5, 15.0, 27.5, 50.0)
-"""Half-lives of the level statistics, in typical intervals (or in 1/1386 of a half-life given in seconds)."""
 SEASONS = 3
 """Seasons in force at once, at the most."""
 SOUGHT_IN, SOUGHT_LEVELS = 4096, 2
 """Values in which seasons are looked for, and levels of coarser ones: up to 21,845 rows are found."""
 NEAR_SEASON = 32
 """A season that changes by less than this part is the same one, measured better."""
-HARMONICS = 4
+HARMONICS = 8
 """Sines and cosines of the season's phase."""
 BAND_HARMONICS = 2
 """The same for the bands."""
@@ -76,7 +74,7 @@ MOST_RELATIVES = 8
 """Other channels that one channel looks at."""
 BLOCKS = 20
 """Means of blocks of rows between the last lags and a season ago."""
-TAPS_OF_SEASON, MIXED = 8, 7
+TAPS_OF_SEASON, MIXED = 8, 5
 """Past values round a season ago; and features that are multiplied with the season's harmonics."""
 
 SEASONAL = TAPS_OF_SEASON + 2 * HARMONICS * (1 + MIXED)
@@ -124,7 +122,7 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
         Field("marks", "ints", (event.MARKS,)),  # of the event
         Field("hyper", "wide", (11,)),  # choices of the recipe
         Field("pace", "wide", (5,)),  # typical interval (s), last step, least weight of level and scale, season's phase
-        Field("rates", "wide", (LEVEL0 + LEVELS,)),  # weights that belong to the last elapsed time
+        Field("rates", "wide", (MEAN0 + len(AVERAGES),)),  # weights that belong to the last elapsed time
         Field("first", "wide", (c,)),  # first value: levels are kept relative to it
         Field("start", "wide", (YOUNG, c)),  # the first values
         Field("known", "wide", (c,)),  # last value
@@ -150,11 +148,16 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
         Field("ahead", "wide", (h, turns)),  # sines and cosines of the phase of the rows ahead
         Field("judged", "wide", (h, c)),  # forecasts compared with what came
         Field("statistics", "wide", (len(STATISTIC_NAMES), c)),
-        Field("scored", "wide", (d,)),  # residuals seen by the score
-        Field("residual", "wide", (d,)),  # running mean absolute error, for the score
-        Field("stages", "wide", (d, LEVELS, 2)),  # twice smoothed levels
-        Field("long", "wide", (d, LEVELS, 2)),  # their long mean and variance
-        Field("tails", "wide", (d, 1 + LEVELS, 4)),
+        Field("odd", "wide", (oddity.WEIGHTS,)),  # weights of a row in the score's memories
+        Field("memory", "wide", (d, oddity.MEMORY)),  # these to "reasons": of kernels.oddity
+        Field("profile", "wide", (d, oddity.SLOTS, oddity.PROFILE)),
+        Field("stages", "wide", (d, oddity.WAYS, oddity.SPANS, 2)),
+        Field("long", "wide", (d, oddity.WAYS, oddity.SPANS, 2)),
+        Field("ranks", "wide", (d, oddity.STATISTICS, oddity.RANKS)),
+        Field("whole", "wide", (d, oddity.TOTAL)),
+        Field("reasons", "wide", (d, oddity.STATISTICS)),
+        Field("rest", "wide", (2 if scoring else 0,)),  # since the last spike
+        Field("spare", "wide", (oddity.WEIGHTS,)),
         Field("surprise", "wide", (c,)),  # of the last row, nats
         Field("limits", "wide", (d, event.LIMITS)),  # what may be an event
         Field("ladder", "wide", (budget.LADDER,)),  # the alarm budget's bars

@@ -1,8 +1,7 @@
 """The detector's part of a row: how odd is it?
 
-Each channel has six statistics, one of the residual and five of the level over windows of rising length; each is
-measured against its own history (kernels.tail) and their surprises in nats are added. A row's surprise is that of its
-oddest channel, less ln C for having looked at C of them.
+The surprise of each channel is kernels.oddity's, -ln of the share of its past that was as odd. A row's is that of its
+oddest channel, less ln C for having looked at C of them. The score that is shown is a spike for each event, no plateau.
 """
 
 from __future__ import annotations
@@ -11,67 +10,64 @@ import math
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.kernels.normalise import BOUND
-from streamrnn.kernels.scalar import clip
-from streamrnn.kernels.tail import tail_surprise
+from streamrnn.kernels.oddity import LONG, NORM, RANK, SLOW, STATISTICS, WEIGHTS, oddity, spike
 from streamrnn.tasks._forecasting import usable
-from streamrnn.tasks._layout import LEVEL0, LEVELS, NORM, SLOW
 
 WARM = 100.0  # observations before anything is called odd
-LARGEST_STATISTIC = 1e300
-LEAST_RESIDUAL = 0.05  # usual changes: a smaller mean error counts as this, or near-exact forecasts make ripples odd
-RESIDUAL_FLOOR = 3.0  # mean absolute errors
-LEVEL_FLOOR = 2.5  # standard deviations: what is nearer to the long mean is not odd, however still the channel was
+SPIKE, RESTING = 4.8, 100.0  # nats at which a spike begins, and typical intervals of rest after it
+HUSH = 0.9  # of a spike's nats: what a row within the rest is shown as, at the most
+SETTLE = 0.067  # weight of a row in the smoothed surprise that is shown in a rest: a half-life of ten rows
 
 
 @kernel
 def surprise(
-    x: Array, rows: int, gap: float, rates: Array, seen: Array, stale: Array, scale: Array, mix: Array,
-    first: Array, last: Array, moments: Array, scored: Array, residual: Array, stages: Array, long: Array,
-    tails: Array, nats: Array,
+    x: Array, rows: int, gap: float, turn: float, share: float, boost: float, seen: Array, stale: Array, mix: Array,
+    odd: Array, memory: Array, profile: Array, stages: Array, long: Array, ranks: Array, whole: Array, reasons: Array,
+    weights: Array, nats: Array,
 ) -> float:  # fmt: skip
-    """Surprise of the row in nats, and of each channel in `nats`. Statistics learn from the row after it is scored.
+    """Surprise of the row in nats, NaN where nothing could be measured; of each channel in `nats`.
 
-    A residual counts for less by the root of the rows (`stale`) or typical intervals (`gap`) since the last value: so
-    much further may a value have moved. What the statistics learn from is clipped, so that one wild value does not
-    blind them. The first departure from a line that has been flat since the start surprises each statistic by as much
-    as something that has not happened in n rows: ln(n + 2).
+    gap      typical intervals since the last row;  turn  phase of the season, negative: none
+    share    of the last row that was learned: 0 while a refusal lasts, and then this one only judges
+    boost    least weight of level and scale, once a new level was accepted
+    weights  (WEIGHTS,) scratch
     """
-    ring, channels = scale.shape
-    most = 0.0
-    r = (rows - 1) % ring
+    ring, channels = mix.shape[0], mix.shape[2]
+    most, measured = 0.0, False
+    for i in range(WEIGHTS):
+        weights[i] = odd[i]
+    if share == 0.0:
+        weights[NORM] = weights[LONG] = weights[RANK] = weights[SLOW] = 0.0
+    else:
+        weights[NORM], weights[LONG] = max(weights[NORM], boost), max(weights[LONG], boost)
     for c in range(channels):
         nats[c] = 0.0
         if not usable(x[c]):
             continue
-        count = float(seen[c])
-        if rows > 0 and seen[c] > 0 and scale[r, c] > 0.0:
-            miss = abs(mix[r, 0, c] - x[c]) / (scale[r, c] * math.sqrt(max(1.0 + stale[c], gap)))
-            z = miss / max(residual[c], LEAST_RESIDUAL) if scored[c] >= 20.0 else 0.0
-            if scored[c] >= 20.0:
-                miss = min(miss, BOUND * max(residual[c], LEAST_RESIDUAL))
-            residual[c] += max(rates[NORM], 1.0 / (scored[c] + 1.0)) * (miss - residual[c])
-            nats[c] += tail_surprise(min(z, LARGEST_STATISTIC), scored[c], WARM, RESIDUAL_FLOOR, tails[c, 0])
-            scored[c] += 1.0
-        elif count >= WARM and x[c] != last[c]:
-            nats[c] += (1 + LEVELS) * math.log(count + 2.0)
-        v = 0.0
-        if seen[c] > 0:
-            v = x[c] - moments[c, 0]
-            if seen[c] >= 8:
-                v = clip(v, BOUND * max(math.sqrt(moments[c, 1]), scale[r, c]))
-            v += moments[c, 0] - first[c]
-        b = max(rates[SLOW], 1.0 / (count + 1.0))
-        for j in range(LEVELS):
-            w = max(rates[LEVEL0 + j], 1.0 / (count + 1.0))
-            stages[c, j, 0] += w * (v - stages[c, j, 0])
-            stages[c, j, 1] += w * (stages[c, j, 0] - stages[c, j, 1])
-            d = stages[c, j, 1] - long[c, j, 0]
-            z = abs(d) / math.sqrt(long[c, j, 1]) if long[c, j, 1] > 0.0 else 0.0
-            if seen[c] >= 8 and long[c, j, 1] > 0.0:
-                d = clip(d, BOUND * math.sqrt(long[c, j, 1]))
-            long[c, j, 0] += b * d
-            long[c, j, 1] = (1.0 - b) * (long[c, j, 1] + b * d * d)
-            nats[c] += tail_surprise(min(z, LARGEST_STATISTIC), count, WARM, LEVEL_FLOOR, tails[c, 1 + j])
+        forecast = mix[(rows - 1) % ring, 0, c] if rows > 0 and seen[c] > 0 else math.nan
+        reach = math.sqrt(max(1.0 + stale[c], gap))
+        nats[c] = oddity(
+            x[c], forecast, reach, turn, gap, weights, memory[c], profile[c], stages[c], long[c], ranks[c], whole[c],
+            reasons[c],
+        )  # fmt: skip
+        measured = measured or seen[c] >= WARM
         most = max(most, nats[c])
-    return max(most - math.log(float(channels)), 0.0)
+    return max(most - math.log(float(channels)), 0.0) if measured else math.nan
+
+
+@kernel
+def shown(nats: float, gap: float, rest: Array) -> float:
+    """What is shown of a row's surprise: a spike where an event may begin, little in the rest after it."""
+    peak = spike(nats, gap, SPIKE, RESTING, rest)
+    return peak if peak > 0.0 else min(nats, HUSH * SPIKE)
+
+
+@kernel
+def forget_level(c: int, memory: Array, stages: Array, long: Array, ranks: Array) -> None:
+    """The first values of channel c were wild: its level begins again."""
+    for i in range(memory.shape[1]):
+        memory[c, i] = 0.0
+    stages[c] = 0.0
+    long[c] = 0.0
+    for i in range(STATISTICS):
+        ranks[c, i] = 0.0

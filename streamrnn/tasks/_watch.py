@@ -18,7 +18,7 @@ from streamrnn.tasks import _layout as at
 from streamrnn.tasks._deciding import decide
 from streamrnn.tasks._forecasting import describe, issue, judge, observe, pace, settle, usable
 from streamrnn.tasks._rows import HEAD
-from streamrnn.tasks._scoring import WARM, surprise
+from streamrnn.tasks._scoring import SPIKE, WARM, forget_level, shown, surprise
 from streamrnn.tasks._wide import follow_season, turn_ahead, turn_phase
 
 FULL = 0  # stand-in for whether seasons are looked for
@@ -28,8 +28,9 @@ HYPER, PACE, RATES, FIRST, START, KNOWN, LAST = at.HYPER, at.PACE, at.RATES, at.
 MOMENTS, CHANGE, SHORT, PAST, TOTAL, MEANS = at.MOMENTS, at.CHANGE, at.SHORT, at.PAST, at.TOTAL, at.MEANS
 PHASE, GATE, BASE, SCALE, EXPERTS, MIX = at.PHASE, at.GATE, at.BASE, at.SCALE, at.EXPERTS, at.MIX
 WIDTH, REGRET, ERROR, MIXERROR, BAND = at.WIDTH, at.REGRET, at.ERROR, at.MIXERROR, at.BAND
-BRISK, AHEAD, JUDGED, STATISTICS, SCORED = at.BRISK, at.AHEAD, at.JUDGED, at.STATISTICS, at.SCORED
-RESIDUAL, STAGES, LONG, TAILS, SURPRISE, OWN = at.RESIDUAL, at.STAGES, at.LONG, at.TAILS, at.SURPRISE, at.OWN
+BRISK, AHEAD, JUDGED, STATISTICS, SURPRISE, OWN = at.BRISK, at.AHEAD, at.JUDGED, at.STATISTICS, at.SURPRISE, at.OWN
+ODD, MEMORY, PROFILE, STAGES, LONG, RANKS = at.ODD, at.MEMORY, at.PROFILE, at.STAGES, at.LONG, at.RANKS
+WHOLE, REASONS, REST, SPARE = at.WHOLE, at.REASONS, at.REST, at.SPARE
 ROWS, TIME, YOUNG, SEASONS, GAP, BOOST = at.ROWS, at.TIME, at.YOUNG, at.SEASONS, at.GAP, at.BOOST
 LIMITS, LADDER, FACTS, HELD, USUAL = at.LIMITS, at.LADDER, at.FACTS, at.HELD, at.USUAL
 MARKS, BLOCKS_HELD, VERDICT = at.MARKS, at.BLOCKS_HELD, at.VERDICT
@@ -79,9 +80,11 @@ def watch(
     mixerror, band, brisk = matrix(wide, table, MIXERROR), cube(wide, table, BAND), vector(wide, table, BRISK)
     nearby, judged = matrix(wide, table, AHEAD), matrix(wide, table, JUDGED)
     statistics, nats = matrix(wide, table, STATISTICS), vector(wide, table, SURPRISE)
-    start, known, scored = matrix(wide, table, START), vector(wide, table, KNOWN), vector(wide, table, SCORED)
-    residual, stages = vector(wide, table, RESIDUAL), cube(wide, table, STAGES)
-    long, tails = cube(wide, table, LONG), cube(wide, table, TAILS)
+    start, known = matrix(wide, table, START), vector(wide, table, KNOWN)
+    odd, memory, profile = vector(wide, table, ODD), matrix(wide, table, MEMORY), cube(wide, table, PROFILE)
+    stages, long = tesseract(wide, table, STAGES), tesseract(wide, table, LONG)
+    ranks, whole, reasons = cube(wide, table, RANKS), matrix(wide, table, WHOLE), matrix(wide, table, REASONS)
+    rest, weights = vector(wide, table, REST), vector(wide, table, SPARE)
     limits, ladder, facts = matrix(wide, table, LIMITS), vector(wide, table, LADDER), vector(wide, table, FACTS)
     held, usual, blocks = vector(wide, table, HELD), matrix(wide, table, USUAL), cube(wide, table, BLOCKS_HELD)
     marks, verdict = vector(ints, table, MARKS), vector(wide, table, VERDICT)
@@ -91,7 +94,7 @@ def watch(
     for i in range(time.shape[0]):
         x, row = values[i], out[i]
         rows = clock[ROWS]
-        pace((time[i] - clock[TIME]) * 1e-9, rows, hyper[HALF_LIFE], hyper[SECONDS] != 0.0, pacing, rates)
+        pace((time[i] - clock[TIME]) * 1e-9, rows, hyper[HALF_LIFE], hyper[SECONDS] != 0.0, pacing, rates, odd)
         before = (rows - 1) % ring
         for c in range(channels):
             half = width[before, 0, c]
@@ -107,21 +110,23 @@ def watch(
         row[:HEAD] = 0.0
         scores = hyper[SCORING] != 0.0
         if scores:
-            total, measured = surprise(
-                x, rows, pacing[GAP], rates, seen, stale, scale, mix, first, last, moments, scored, residual, stages,
-                long, tails, nats,
-            ), False  # fmt: skip
+            total = surprise(
+                x, rows, pacing[GAP], pacing[TURN] if season[0] > 0 else -1.0, gate[0], pacing[BOOST], seen, stale, mix,
+                odd, memory, profile, stages, long, ranks, whole, reasons, weights, nats,
+            )  # fmt: skip
             parts = 0.0
             for c in range(channels):
                 parts += nats[c]
-                measured = measured or (usable(x[c]) and seen[c] >= WARM)
                 if seen[c] < WARM:
                     row[6] = 1.0
+            if total == total:
+                visible = shown(total, pacing[GAP], rest)
+                row[0], row[1] = visible / (visible + SPIKE), total
             if parts > 0.0:
                 for c in range(channels):
                     row[HEAD + 3 * channels + c] = nats[c] / parts
             decide(
-                x, row[HEAD : HEAD + channels], total if measured else math.nan, time[i], hyper, clock, pacing, rates,
+                x, row[HEAD : HEAD + channels], total, time[i], hyper, clock, pacing, rates,
                 nats, limits, ladder, marks, facts, held, usual, blocks, verdict, gate, row,
             )  # fmt: skip
         for c in range(channels):
@@ -137,8 +142,7 @@ def watch(
             if seen[c] == YOUNG and stale[c] == 0 and settle(
                 start, c, rows, rates, first, moments, change, short, past, sums, means
             ) and scores:  # fmt: skip
-                stages[c] = 0.0
-                long[c] = 0.0
+                forget_level(c, memory, stages, long, ranks)
 
         describe(rows, gate, seen, stale, last, moments, change, base, scale, valid)
         turned = False

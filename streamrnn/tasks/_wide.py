@@ -211,9 +211,9 @@ def wide_describe(
     for k in range(2 * HARMONICS):
         f[TAPS_OF_SEASON + k] = PHASE_SCALE * phase[k]
         p = o + k * MIXED
-        for i in range(4):
+        for i in range(2):
             f[p + i] = phase[k] * (f[o_lags + i] if i < lags else 0.0)
-        f[p + 4] = phase[k] * f[1]
-        f[p + 5] = phase[k] * f[2]
-        f[p + 6] = phase[k] * f[o_means + 2]
+        f[p + 2] = phase[k] * f[1]
+        f[p + 3] = phase[k] * f[2]
+        f[p + 4] = phase[k] * f[o_means + 2]
     return 0

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from streamrnn import readouts
 from streamrnn._types import Array, Floats, Ints
 from streamrnn.errors import InputError, ModelError, StateError
-from streamrnn.kernels import event
+from streamrnn.kernels import event, oddity
 from streamrnn.kernels.conformal import LOG_QUANTILE
 from streamrnn.learners import audit
 from streamrnn.state import Arena, StoredState, read_bytes
@@ -267,6 +267,10 @@ class Forecaster:
             part["ar.variance"][:] = _layout.prior(0, r.lags)[: r.lags + 1]
             part["wide.variance"][:] = 1.0
         a["gate"][:] = 1.0
+        for total in a["whole"]:
+            oddity.start(total)
+        if self.scoring:
+            a["rest"][oddity.SINCE] = 1e9
         a["clock"][_layout.RAN_AWAY] = -1_000_000  # never
         hyper = a["hyper"]
         hyper[_layout.RATE] = r.learning_rate or self.model.update.usual
