@@ -67,6 +67,7 @@ ROUNDING = 1e-24  # of a square: what sums of large values may be off by
 UNDER_WAY = 0.3  # of the distance from the old level, which a trend may explain at the most
 SURE = 1.64  # standard errors that are added to the trend
 BOOST_ROWS = 100.0
+AWAY = 3.0  # usual standard deviations
 
 
 @kernel
@@ -199,6 +200,21 @@ def settled(usual: Array, blocks: Array) -> bool:
     if usual[VARIANCE] > 0.0:
         error = min(error, error_of_mean(usual[VARIANCE], usual[CHANGE], n))
     return 2.0 * (abs(mean1 - mean0) + SURE * math.sqrt(2.0 * error)) <= UNDER_WAY * away + math.sqrt(rounding)
+
+
+@kernel
+def abnormal(usual: Array, blocks: Array) -> bool:
+    """Whether the later half of what was refused is still another thing than what was usual: farther off than AWAY
+    deviations, stuck, or ALIKE times as variable. The surprise of a lasting fault wears off; this does not."""
+    full = int(blocks[BLOCKS - 1, FULL])
+    if full < 2 or usual[VARIANCE] <= 0.0:
+        return False
+    n, level, variance, change = pooled(blocks, full // 2, full)
+    if abs(level - usual[MEAN]) > AWAY * math.sqrt(usual[VARIANCE]):
+        return True
+    if change < STILL * usual[CHANGE] and usual[MOVING] * n >= EXPECTED_MOVES:
+        return True
+    return variance > ALIKE * usual[VARIANCE] and n >= MIN_ROWS
 
 
 @kernel

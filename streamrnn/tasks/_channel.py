@@ -106,7 +106,7 @@ def learn_channel(
     if RECURRENT == 1 and rows > 0:
         theta, probe = matrix(real, table, first + NET + 1), open_probe(ints, real, table, first + places[PROBE])
         r = (rows - 1) % ring
-        some, miss = seen and valid[r, c] != 0, 0.0
+        some, miss = seen and share > 0.0 and valid[r, c] != 0, 0.0
         if some:
             miss = head_error(clip((x - base[r, c]) / scale[r, c], BOUND), features[r], weights[0])
             miss = share * clip(miss, hyper[CLIP_ERROR] * error[0, c])

@@ -29,6 +29,7 @@ from streamrnn.kernels.event import (
 from streamrnn.kernels.governor import (
     FROZEN,
     HERE_ROWS,
+    abnormal,
     blocks_clear,
     blocks_observe,
     govern,
@@ -83,6 +84,10 @@ def decide(
     at, own = max(c, 0), total
     if c >= 0 and total == total:  # of the channel that would be named, less ln C for having looked at C of them
         own = max(nats[c] - math.log(float(channels)), 0.0)
+    if held[HERE_ROWS] > 0.0:  # refused, and still abnormal: the event goes on, however used to it the score has become
+        for i in range(channels):
+            if usable(x[i]) and own < quiet and abnormal(usual[i], blocks[i]):
+                own = quiet
     code = event_step(own, c, cause, x[at], expected[at], bar, quiet, hold, now, gap, interval, muted, marks, facts)
     if interval > 0.0 and not barred and not muted:  # what happens in maintenance spends no budget
         budget_learn(total, gap, hold, ladder)

@@ -10,36 +10,45 @@ import math
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.kernels.oddity import LONG, NORM, RANK, SLOW, STATISTICS, WEIGHTS, oddity, spike
+from streamrnn.kernels.oddity import (
+    LONG,
+    NORM,
+    PLAIN_ERROR,
+    RANK,
+    SLOT,
+    SLOW,
+    STATISTICS,
+    WEIGHTS,
+    oddity,
+    spike,
+)  # fmt: skip
 from streamrnn.tasks._forecasting import usable
+from streamrnn.tasks._layout import BY_CLOCK, INTERVAL, TURN
 
 WARM = 100.0  # observations before anything is called odd
 SPIKE, RESTING = 4.8, 100.0  # nats at which a spike begins, and typical intervals of rest after it
 HUSH = 0.9  # of a spike's nats: what a row within the rest is shown as, at the most
-SETTLE = 0.067  # weight of a row in the smoothed surprise that is shown in a rest: a half-life of ten rows
+DAY, NEARLY = 86_400.0, 0.05  # seconds; a season that differs by less is the day
 
 
 @kernel
 def surprise(
-    x: Array, rows: int, gap: float, turn: float, share: float, boost: float, seen: Array, stale: Array, mix: Array,
+    x: Array, rows: int, gap: float, turn: float, learned: bool, seen: Array, stale: Array, mix: Array,
     odd: Array, memory: Array, profile: Array, stages: Array, long: Array, ranks: Array, whole: Array, reasons: Array,
     weights: Array, nats: Array,
 ) -> float:  # fmt: skip
     """Surprise of the row in nats, NaN where nothing could be measured; of each channel in `nats`.
 
     gap      typical intervals since the last row;  turn  phase of the season, negative: none
-    share    of the last row that was learned: 0 while a refusal lasts, and then this one only judges
-    boost    least weight of level and scale, once a new level was accepted
+    learned  False in a maintenance window that mutes learning: the row is judged, and nothing is learned from it
     weights  (WEIGHTS,) scratch
     """
     ring, channels = mix.shape[0], mix.shape[2]
     most, measured = 0.0, False
     for i in range(WEIGHTS):
         weights[i] = odd[i]
-    if share == 0.0:
+    if not learned:
         weights[NORM] = weights[LONG] = weights[RANK] = weights[SLOW] = 0.0
-    else:
-        weights[NORM], weights[LONG] = max(weights[NORM], boost), max(weights[LONG], boost)
     for c in range(channels):
         nats[c] = 0.0
         if not usable(x[c]):
@@ -53,6 +62,25 @@ def surprise(
         measured = measured or seen[c] >= WARM
         most = max(most, nats[c])
     return max(most - math.log(float(channels)), 0.0) if measured else math.nan
+
+
+@kernel
+def score_phase(time: int, season: int, turned: bool, pace: Array, memory: Array, profile: Array) -> float:
+    """The phase that the score's seasonal part goes by, in [0, 1): of the day, in UTC, unless another season was found.
+
+    Most seasons that people have are days; that one is not heard before it has proved useful (kernels.oddity). What was
+    learned of a phase is forgotten when another one takes its place.
+    """
+    by_clock = season == 0 or abs(season * pace[INTERVAL] - DAY) < NEARLY * DAY
+    if (pace[BY_CLOCK] != 0.0) != by_clock or (turned and not by_clock):
+        pace[BY_CLOCK] = 1.0 if by_clock else 0.0
+        for c in range(profile.shape[0]):
+            profile[c] = 0.0
+            for i in range(SLOT, PLAIN_ERROR + 1):
+                memory[c, i] = 0.0
+    if by_clock:
+        return (time // 1_000_000 % 86_400_000) / 86_400_000.0
+    return float(pace[TURN])
 
 
 @kernel

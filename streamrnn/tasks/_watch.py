@@ -18,7 +18,7 @@ from streamrnn.tasks import _layout as at
 from streamrnn.tasks._deciding import decide
 from streamrnn.tasks._forecasting import describe, issue, judge, observe, pace, settle, usable
 from streamrnn.tasks._rows import HEAD
-from streamrnn.tasks._scoring import SPIKE, WARM, forget_level, shown, surprise
+from streamrnn.tasks._scoring import SPIKE, WARM, forget_level, score_phase, shown, surprise
 from streamrnn.tasks._wide import follow_season, turn_ahead, turn_phase
 
 FULL = 0  # stand-in for whether seasons are looked for
@@ -36,6 +36,7 @@ LIMITS, LADDER, FACTS, HELD, USUAL = at.LIMITS, at.LADDER, at.FACTS, at.HELD, at
 MARKS, BLOCKS_HELD, VERDICT = at.MARKS, at.BLOCKS_HELD, at.VERDICT
 MISS, HALF_LIFE, SCORING, SECONDS = at.MISS, at.HALF_LIFE, at.SCORING, at.SECONDS
 TAPS, STRIDE, SEEK, TURN = at.TAPS, at.STRIDE, at.SEEK, at.TURN
+MUTE, MUTE_LEARNING = at.MUTE, at.MUTE_LEARNING
 
 
 def learn_channel(
@@ -91,6 +92,7 @@ def watch(
     sought = open_seasons(ints, wide, table, places[SEEK])
     ring, horizon, channels = mix.shape
     taps, ahead = places[TAPS], HEAD + 4 * channels
+    turned = False
     for i in range(time.shape[0]):
         x, row = values[i], out[i]
         rows = clock[ROWS]
@@ -110,8 +112,9 @@ def watch(
         row[:HEAD] = 0.0
         scores = hyper[SCORING] != 0.0
         if scores:
+            phased = score_phase(time[i], season[0], turned, pacing, memory, profile)
             total = surprise(
-                x, rows, pacing[GAP], pacing[TURN] if season[0] > 0 else -1.0, gate[0], pacing[BOOST], seen, stale, mix,
+                x, rows, pacing[GAP], phased, clock[MUTE] & MUTE_LEARNING == 0, seen, stale, mix,
                 odd, memory, profile, stages, long, ranks, whole, reasons, weights, nats,
             )  # fmt: skip
             parts = 0.0

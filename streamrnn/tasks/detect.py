@@ -87,17 +87,21 @@ class Detector(Forecaster):
         if not self.recipe.undo:
             raise InputError("nothing is kept that could be gone back to", got="undo = false", expected="undo = true")
         block, time, values = self._history.before(since)
+        clock = self.arena["clock"]
+        muted = clock[_layout.MUTE]
         self.arena.restore(block)
         gone = (time >= since) & (time <= until)
         values[gone] = math.nan
         if len(time):
             self.run(time, values)
+        clock[_layout.MUTE] = muted  # maintenance is not a thing of the past
         return int(gone.sum())
 
     def _note(self, time: Ints, values: Floats) -> None:
         if self.recipe.undo and len(time):
             on = bool(self.arena["marks"][event.PHASE] != 0)
-            self._history.note(self.arena.block, self.last_time, on, time, values)
+            last = self.last_time if self.samples else -1  # a stream may begin at 0
+            self._history.note(self.arena.block, last, on, time, values)
 
     def mute(self, *, alarms: bool = False, learning: bool = False) -> None:
         """Maintenance: from the next row on, events are not told and rows not learned, as said here."""
