@@ -40,7 +40,7 @@ def checked(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
         raise ModelError(wrong.what, where=wrong.path.lstrip("."), got=wrong.found, expected=wrong.expected) from None
 
 
-def model_of(recipe: Recipe) -> Model:
+def model_of(recipe: Recipe, channels: int) -> Model:
     """The net of each channel. Raises ModelError where its parts do not fit, or a choice would do nothing."""
     r = recipe
     update, learner = updates.get(r.update, r.update_options), learners.get(r.learner, r.learner_options)
@@ -49,7 +49,7 @@ def model_of(recipe: Recipe) -> Model:
         raise ModelError(f"the update {update.name} does not follow a gradient that could be clipped",
                          got=f"clip_gradient = {r.clip_gradient:g}", expected="clip_gradient = 0")  # fmt: skip
     return Model(cells.get(r.cell, r.cell_options), learner, update, max(r.units, 1),
-                 _layout.net_inputs(r.tier == "full"), r.layers, 1, r.audit)  # fmt: skip
+                 _layout.net_inputs(channels, r.tier == "full"), r.layers, 1, r.audit)  # fmt: skip
 
 
 def _refuse_idle(recipe: Recipe, update: Update, learner: Learner) -> None:

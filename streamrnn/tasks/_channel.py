@@ -35,7 +35,7 @@ AR_EXPERT, NET_EXPERT, SEASONAL_EXPERT, WIDE_EXPERT = (
     at.AR_EXPERT, at.NET_EXPERT, at.SEASONAL_EXPERT, at.WIDE_EXPERT,
 )  # fmt: skip
 LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP = at.LEARNER, at.UPDATE, at.READOUT, at.PROBE, at.TAPS, at.TOP
-FORGET_FIRST, FORGET_LAST = at.FORGET_FIRST, at.FORGET_LAST
+FORGET_FIRST, FORGET_LAST, HEARD, GATES = at.FORGET_FIRST, at.FORGET_LAST, at.HEARD, at.GATES
 CLIP_ERROR, KEEP, NORM, WIDE_KEEP, DT = at.CLIP_ERROR, at.KEEP, at.NORM, at.WIDE_KEEP, at.DT
 SEASONAL, BLOCKS, SEASONS = at.SEASONAL, at.BLOCKS, at.SEASONS
 
@@ -69,8 +69,9 @@ def forward(
 
 
 def improve(
-    miss: float, some: bool, hyper: Array, weights: Array, feedback: Array, structure: Array, e: Array,
-    carry: tuple[Array, ...], memory: tuple[Array, ...], probe: tuple[Array, ...], grad: Array, theta: Array,
+    miss: float, some: bool, places: Array, hyper: Array, f: Array, weights: Array, feedback: Array,
+    structure: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...], probe: tuple[Array, ...],
+    grad: Array, theta: Array,
 ) -> bool:  # fmt: skip
     """Stand-in for a template of `_improving`."""
     raise TypeError("unbound")
@@ -97,8 +98,8 @@ def clear_influence(first: int, places: Array, real: Array, table: Array) -> Non
 
 def learn_channel(
     c: int, first: int, rows: int, x: float, seen: bool, share: float, places: Array, clock: Array, hyper: Array,
-    rates: Array, valid: Array, base: Array, scale: Array, error: Array, judged: Array, ints: Array, real: Array,
-    table: Array,
+    rates: Array, valid: Array, base: Array, scale: Array, error: Array, judged: Array, missed: Array, ints: Array,
+    real: Array, table: Array,
 ) -> None:  # fmt: skip
     """Learn from the value x of channel c, where it was `seen`; share of it that is learned, 0 … 1."""
     ring = valid.shape[0]
@@ -111,8 +112,9 @@ def learn_channel(
             miss = head_error(clip((x - base[r, c]) / scale[r, c], BOUND), features[r], weights[0])
             miss = share * clip(miss, hyper[CLIP_ERROR] * error[0, c])
         if not improve(
-            miss, some, hyper, weights, matrix(real, table, first + NET + 7), matrix(ints, table, first + NET),
-            vector(real, table, first + NET + 5), open_carry(ints, real, table, first + places[LEARNER]),
+            miss, some, places, hyper, features[r], weights, matrix(real, table, first + NET + 7),
+            matrix(ints, table, first + NET), vector(real, table, first + NET + 5),
+            open_carry(ints, real, table, first + places[LEARNER]),
             open_memory(ints, real, table, first + places[UPDATE]), probe, matrix(real, table, first + NET + 6), theta,
         ):  # fmt: skip
             # the influence has grown out of bounds: forget it and begin anew
@@ -127,6 +129,8 @@ def learn_channel(
         if valid[r, c] == 0:
             continue
         target = clip((x - base[r, c]) / scale[r, c], BOUND * math.sqrt(k + 1.0))
+        if k == 0:
+            missed[c] = head_error(target, features[r], weights[0])
         miss = clip(head_error(target, features[r], weights[k]), hyper[CLIP_ERROR] * error[k, c])
         correct(r, k, 0, share * miss, features[r], memory, weights[k])
         w = max(rates[NORM], 1.0 / (judged[k, c] + 1.0))
@@ -138,8 +142,9 @@ def learn_channel(
 
 def say_channel(
     c: int, first: int, rows: int, places: Array, clock: Array, pace: Array, rates: Array, season: Array,
-    turned: bool, valid: Array, last: Array, moments: Array, short: Array, past: Array, total: Array, means: Array,
-    phase: Array, relatives: Array, base: Array, scale: Array, experts: Array, ints: Array, real: Array, table: Array,
+    turned: bool, valid: Array, last: Array, missed: Array, moments: Array, short: Array, past: Array, total: Array,
+    means: Array, phase: Array, relatives: Array, base: Array, scale: Array, experts: Array, ints: Array, real: Array,
+    table: Array,
 ) -> None:  # fmt: skip
     """Advance the net of channel c and make every expert's forecasts.
 
@@ -149,12 +154,11 @@ def say_channel(
     r, taps, unit = rows % ring, places[TAPS], scale[rows % ring, c]
     inverse = 1.0 / unit if unit > 0.0 else 0.0
     learnable = valid[r, c] != 0
-    state = real[:0]
-    level = change = 0.0
+    state, x, heard = real[:0], vector(real, table, first + NET + 4), places[HEARD]
+    inputs(rows, c, heard, last, missed, moments, scale[r], past, relatives, phase, x)
     if RECURRENT == 1:
-        theta, x = matrix(real, table, first + NET + 1), vector(real, table, first + NET + 4)
-        s, probe = matrix(real, table, first + NET + 2), open_probe(ints, real, table, first + places[PROBE])
-        inputs(rows, c, last, moments, unit, past, phase, x)
+        theta, s = matrix(real, table, first + NET + 1), matrix(real, table, first + NET + 2)
+        probe = open_probe(ints, real, table, first + places[PROBE])
         forward(
             theta, x, pace[DT], s, matrix(real, table, first + NET + 3), matrix(ints, table, first + NET),
             open_carry(ints, real, table, first + places[LEARNER]), probe,
@@ -166,10 +170,6 @@ def say_channel(
             ran_away(rows, clock, theta)
         seen = vector(real, table, first + NET + 5).shape[0]
         state = s.reshape(s.size)[places[TOP] * s.shape[1] : places[TOP] * s.shape[1] + seen]
-        level = x[0]
-    else:
-        spread = math.sqrt(moments[c, 1])
-        level = clip((last[c] - moments[c, 0]) / spread, INPUT_CLIP) if spread > 0.0 else 0.0
     n = state.shape[0]
     f, lagged = matrix(real, table, first + FEATURES)[r], matrix(real, table, first + AR + ASKED)[r]
     for i in range(n):
@@ -179,9 +179,17 @@ def say_channel(
         change = past[c, (rows - i) % size] - past[c, (rows - i - 1) % size] if known else 0.0
         f[n + i] = clip(change * inverse, INPUT_CLIP)
         lagged[i] = clip(change * inverse, BOUND)
-    f[n + taps] = level
+    f[n + taps] = x[0]
     f[n + taps + 1] = clip((short[c] - last[c]) * inverse, INPUT_CLIP)
     f[n + taps + 2], lagged[taps] = 1.0, 1.0
+    other = n + taps + 4
+    f[other - 1] = x[2]
+    for i in range(2 * heard):
+        f[other + i] = x[4 + i]
+    for g in range(places[GATES] if n > 0 else 0):
+        gate = x[0] if g == 0 else x[2 + 2 * g]
+        for i in range(n):
+            f[other + 2 * heard + g * n + i] = state[i] * gate
     weights = matrix(real, table, first + WEIGHTS)
     if learnable:
         prepare(r, f, rates[KEEP], open_readout(ints, real, table, first + places[READOUT]))

@@ -244,23 +244,47 @@ def describe(
 ) -> None:  # fmt: skip
     """Base, unit and validity of the forecasts that will be issued from this row.
 
-    Nothing is to be learned from what is asked from a row without a value of its own, or one that was refused.
+    Nothing is to be learned from what is asked from a row without any value, or one that was refused. Where another
+    channel has one it is: else channels that report in turn would never learn what comes next.
     """
     r = rows % base.shape[0]
+    some = False
+    for c in range(last.shape[0]):
+        some = some or (seen[c] > 0 and stale[c] == 0)
     for c in range(last.shape[0]):
         s = change_scale(change[c], moments[c, 1])
         base[r, c], scale[r, c] = last[c], s
-        valid[r, c] = 1 if s > 0.0 and seen[c] > 0 and stale[c] == 0 and gate[c] > 0.0 else 0
+        valid[r, c] = 1 if some and s > 0.0 and seen[c] > 0 and gate[c] > 0.0 else 0
 
 
 @kernel
-def inputs(rows: int, c: int, last: Array, moments: Array, scale: float, past: Array, phase: Array, x: Array) -> None:
-    """Input of a channel's net: standardised level, scaled change, and the season's phase where there is room."""
+def level_of(c: int, last: Array, moments: Array) -> float:
+    """Standardised level of channel c."""
     spread = math.sqrt(moments[c, 1])
-    x[0] = clip((last[c] - moments[c, 0]) / spread, INPUT_CLIP) if spread > 0.0 else 0.0
-    x[1] = clip(-ago(past, rows, c, 1) / scale, INPUT_CLIP) if scale > 0.0 else 0.0
-    for i in range(2, x.shape[0]):
-        x[i] = phase[i - 2]
+    return clip((last[c] - moments[c, 0]) / spread, INPUT_CLIP) if spread > 0.0 else 0.0
+
+
+@kernel
+def inputs(
+    rows: int, c: int, heard: int, last: Array, missed: Array, moments: Array, scale: Array, past: Array,
+    relatives: Array, phase: Array, x: Array,
+) -> None:  # fmt: skip
+    """Inputs of a channel's net (`_layout.net_inputs`), each within ±5.
+
+    heard  how many of its relatives the channel hears;  scale  (C,)
+    """
+    x[0] = level_of(c, last, moments)
+    x[1] = clip(-ago(past, rows, c, 1) / scale[c], INPUT_CLIP) if scale[c] > 0.0 else 0.0
+    x[2] = abs(x[1])
+    x[3] = clip(missed[c], INPUT_CLIP)
+    for i in range(heard):
+        d = relatives[c, i]
+        known = d >= 0 and scale[d] > 0.0
+        x[4 + 2 * i] = level_of(d, last, moments) if known else 0.0
+        x[5 + 2 * i] = clip(-ago(past, rows, d, 1) / scale[d], INPUT_CLIP) if known else 0.0
+    at = 4 + 2 * heard
+    for i in range(at, x.shape[0]):
+        x[i] = phase[i - at]
 
 
 @kernel

@@ -11,7 +11,7 @@ import math
 from streamrnn._bind import kernel
 from streamrnn._types import Array
 from streamrnn.learners.audit import compare
-from streamrnn.tasks._layout import CLIP_GRADIENT, GUARDED, RAN_AWAY, RATE
+from streamrnn.tasks._layout import CLIP_GRADIENT, GATES, GUARDED, HEARD, RAN_AWAY, RATE, TAPS
 
 LARGEST_GRADIENT = 1e15
 SOON = 1000  # rows
@@ -74,31 +74,43 @@ def shorten(grad: Array, bound: float) -> None:
 
 
 @kernel
-def towards(weights: Array, feedback: Array, size: float, e: Array) -> None:
-    """e = size times the way back from the error to the state: the one-step head's weights, or fixed ones."""
+def towards(
+    size: float, taps: int, heard: int, gates: int, f: Array, weights: Array, feedback: Array, e: Array
+) -> None:
+    """e = size times the way back from the error to the state: by the one-step head's weights, or by fixed ones.
+
+    A head says Σ_i s_i (w_i + Σ_g w_ig f_g) of the state s, with the levels f_g of the row that it was asked from.
+    """
+    n = e.shape[0]
     if feedback.shape[0] > 0:
-        for i in range(e.shape[0]):
+        for i in range(n):
             e[i] = size * feedback[0, i]
-    else:
-        for i in range(e.shape[0]):
-            e[i] = size * weights[0, i]
+        return
+    level, other = n + taps, n + taps + 4
+    products = other + 2 * heard
+    for i in range(n):
+        slope = weights[0, i] + weights[0, products + i] * f[level]
+        for g in range(1, gates):
+            slope += weights[0, products + g * n + i] * f[other + 2 * (g - 1)]
+        e[i] = size * slope
 
 
 def by_gradient(
-    miss: float, some: bool, hyper: Array, weights: Array, feedback: Array, structure: Array, e: Array,
-    carry: tuple[Array, ...], memory: tuple[Array, ...], probe: tuple[Array, ...], grad: Array, theta: Array,
+    miss: float, some: bool, places: Array, hyper: Array, f: Array, weights: Array, feedback: Array,
+    structure: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...], probe: tuple[Array, ...],
+    grad: Array, theta: Array,
 ) -> bool:  # fmt: skip
     """Follow ∂(half the squared one-step error)/∂theta; False where it has run away."""
     if not some and GATHERS == 0:
         return True
-    towards(weights, feedback, -miss if some else 0.0, e)
+    towards(-miss if some else 0.0, places[TAPS], places[HEARD], places[GATES], f, weights, feedback, e)
     if not credit(structure, e, carry, grad):
         return True
     if not all_within(grad, LARGEST_GRADIENT):
         return False
     if probe[1].shape[1] > 0:
         if feedback.shape[0] > 0:  # judged by the slope that the errors should have come back with
-            towards(weights, feedback[:0], -miss if some else 0.0, e)
+            towards(-miss, places[TAPS], places[HEARD], places[GATES], f, weights, feedback[:0], e)
         compare(e, grad, probe)
     if hyper[CLIP_GRADIENT] > 0.0:
         shorten(grad, hyper[CLIP_GRADIENT])
@@ -107,13 +119,14 @@ def by_gradient(
 
 
 def by_innovation(
-    miss: float, some: bool, hyper: Array, weights: Array, feedback: Array, structure: Array, e: Array,
-    carry: tuple[Array, ...], memory: tuple[Array, ...], probe: tuple[Array, ...], grad: Array, theta: Array,
+    miss: float, some: bool, places: Array, hyper: Array, f: Array, weights: Array, feedback: Array,
+    structure: Array, e: Array, carry: tuple[Array, ...], memory: tuple[Array, ...], probe: tuple[Array, ...],
+    grad: Array, theta: Array,
 ) -> bool:  # fmt: skip
     """The error, and the slope of the one-step forecast; False where that has run away."""
     if not some:
         return True
-    towards(weights, feedback, 1.0, e)
+    towards(1.0, places[TAPS], places[HEARD], places[GATES], f, weights, feedback, e)
     if not credit(structure, e, carry, grad):
         return True
     if not all_within(grad, LARGEST_GRADIENT):

@@ -17,12 +17,13 @@ from streamrnn.state import Arena, Field
 # rows of the layout table that all channels share
 (
     CLOCK, SEEN, STALE, VALID, SEASON, RELATIVES, MARKS,
-    HYPER, PACE, RATES, FIRST, START, KNOWN, LAST, MOMENTS, CHANGE, SHORT, PAST, TOTAL, MEANS, PHASE, GATE, BASE, SCALE,
+    HYPER, PACE, RATES, FIRST, START, KNOWN, LAST, MISSED, MOMENTS, CHANGE, SHORT, PAST, TOTAL, MEANS, PHASE, GATE,
+    BASE, SCALE,
     EXPERTS, MIX, WIDTH, REGRET, ERROR, MIXERROR, BAND, BRISK, AHEAD, JUDGED, STATISTICS, ODD, MEMORY, PROFILE,
     STAGES, LONG, RANKS, WHOLE, REASONS, REST, SPARE, SURPRISE, LIMITS, LADDER, FACTS, HELD, USUAL,
     BLOCKS_HELD, VERDICT,
     OWN,
-) = range(54)  # fmt: skip
+) = range(55)  # fmt: skip
 # rows of a channel's own fields, after its first
 FEATURES, WEIGHTS, AR, WIDE, NET = 0, 1, 2, 7, 12
 # of a linear expert, after its first
@@ -39,7 +40,7 @@ MUTE_ALARMS, MUTE_LEARNING = 1, 2
 # entries of the field "pace"
 INTERVAL, GAP, DT, BOOST, TURN, BY_CLOCK = range(6)
 # entries of the array "places" that goes with the arena: rows are relative to the channel's first
-LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP, FORGET_FIRST, FORGET_LAST, STRIDE, TWIN, SEEK = range(11)
+LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP, FORGET_FIRST, FORGET_LAST, STRIDE, TWIN, SEEK, HEARD, GATES = range(13)
 # entries of the field "rates"; the last ones are the means'
 AGE, KEEP, NORM, QUICK, BRISK_RATE, MIX_KEEP, WIDE_KEEP, MEAN0 = range(8)
 # rows of the field "statistics"
@@ -70,8 +71,8 @@ VARIANCE0 = 0.1
 older lags."""
 PAST_FULL, PAST_LEAN = 8192, 256
 """Rows of values that are kept: seasons of up to a seventh of it have their week, and of up to half of it two taps."""
-MOST_RELATIVES = 8
-"""Other channels that one channel looks at."""
+MOST_RELATIVES, MOST_HEARD = 8, 3
+"""Other channels that one channel's wide expert looks at, and that its net and readout hear."""
 BLOCKS = 20
 """Means of blocks of rows between the last lags and a season ago."""
 TAPS_OF_SEASON, MIXED = 8, 5
@@ -81,9 +82,26 @@ SEASONAL = TAPS_OF_SEASON + 2 * HARMONICS * (1 + MIXED)
 """Features of the wide expert that are there only while a season is in force; they come first."""
 
 
-def net_inputs(full: bool) -> int:
-    """Inputs of a channel's net: level, last change, and the season's phase where seasons are looked for."""
-    return 4 if full else 2
+def heard(channels: int, full: bool) -> int:
+    """Other channels that a channel's net and readout hear."""
+    return min(channels - 1, MOST_HEARD) if full else 0
+
+
+def gates(channels: int, full: bool) -> int:
+    """Levels that multiply the state in the readout: the channel's own, and those of the others where they are few."""
+    return 1 + (heard(channels, full) if channels <= MOST_HEARD + 1 else 0)
+
+
+def net_inputs(channels: int, full: bool) -> int:
+    """Inputs of a channel's net: level, last change, its size, last error of the forecast; level and change of each
+    channel that it hears; and the season's phase where seasons are looked for."""
+    return 4 + 2 * heard(channels, full) + (2 if full else 0)
+
+
+def readout_features(channels: int, state: int, lags: int, full: bool) -> int:
+    """Features of the readout: state | lags | level | short mean | 1 | size of the last change | level and change of
+    each channel that is heard | state × level of each gate."""
+    return state + lags + 4 + 2 * heard(channels, full) + state * gates(channels, full)
 
 
 def relatives(channels: int) -> int:
@@ -96,13 +114,13 @@ def wide_features(channels: int, lags: int, state: int) -> int:
     return SEASONAL + BLOCKS + 4 * relatives(channels) + lags + len(AVERAGES) + state + 1
 
 
-def prior(n: int, lags: int) -> Floats:
+def prior(f: int, n: int, lags: int) -> Floats:
     """(F,) variances that the readout's weights start from; those of lag i are 1/i of the others'.
 
     The older a value, the less it should count until the data say otherwise (Litterman, Forecasting with Bayesian
     Vector Autoregressions, 1986, §2). On 43 series it took 0.3 % off the error, most on the short ones.
     """
-    variance = np.full(n + lags + 3, VARIANCE0)
+    variance = np.full(f, VARIANCE0)
     variance[n : n + lags] /= np.arange(1, lags + 1)
     return variance
 
@@ -127,6 +145,7 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
         Field("start", "wide", (YOUNG, c)),  # the first values
         Field("known", "wide", (c,)),  # last value
         Field("last", "wide", (c,)),  # the same, or its forecast where it is missing now
+        Field("missed", "wide", (c,)),  # last error of the net's one-step head, scaled
         Field("moments", "wide", (c, 2)),  # running mean and variance
         Field("change", "wide", (c,)),  # running mean square of the changes
         Field("short", "wide", (c,)),  # mean of the last few values
@@ -192,8 +211,8 @@ def channel_fields(c: int, state: int, lags: int, h: int, full: bool) -> list[Fi
     """Fields of one of c channels, before those of its net and readout; state: numbers of the net that are seen."""
     ring = h + 1
     fields = [
-        Field("features", "real", (ring, state + lags + 3)),
-        Field("weights", "real", (h, state + lags + 3)),
+        Field("features", "real", (ring, readout_features(c, state, lags, full))),
+        Field("weights", "real", (h, readout_features(c, state, lags, full))),
         *_linear("ar", ring, h, lags + 1),
         *_linear("wide", ring, h, wide_features(c, lags, state) if full else 0),
     ]

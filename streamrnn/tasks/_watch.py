@@ -36,13 +36,13 @@ LIMITS, LADDER, FACTS, HELD, USUAL = at.LIMITS, at.LADDER, at.FACTS, at.HELD, at
 MARKS, BLOCKS_HELD, VERDICT = at.MARKS, at.BLOCKS_HELD, at.VERDICT
 MISS, HALF_LIFE, SCORING, SECONDS = at.MISS, at.HALF_LIFE, at.SCORING, at.SECONDS
 TAPS, STRIDE, SEEK, TURN = at.TAPS, at.STRIDE, at.SEEK, at.TURN
-MUTE, MUTE_LEARNING = at.MUTE, at.MUTE_LEARNING
+MUTE, MUTE_LEARNING, MISSED = at.MUTE, at.MUTE_LEARNING, at.MISSED
 
 
 def learn_channel(
     c: int, first: int, rows: int, x: float, seen: bool, share: float, places: Array, clock: Array, hyper: Array,
-    rates: Array, valid: Array, base: Array, scale: Array, error: Array, judged: Array, ints: Array, real: Array,
-    table: Array,
+    rates: Array, valid: Array, base: Array, scale: Array, error: Array, judged: Array, missed: Array, ints: Array,
+    real: Array, table: Array,
 ) -> None:  # fmt: skip
     """Stand-in for `_channel.learn_channel`, bound to a model."""
     raise TypeError("unbound")
@@ -50,8 +50,9 @@ def learn_channel(
 
 def say_channel(
     c: int, first: int, rows: int, places: Array, clock: Array, pace: Array, rates: Array, season: Array,
-    turned: bool, valid: Array, last: Array, moments: Array, short: Array, past: Array, total: Array, means: Array,
-    phase: Array, relatives: Array, base: Array, scale: Array, experts: Array, ints: Array, real: Array, table: Array,
+    turned: bool, valid: Array, last: Array, missed: Array, moments: Array, short: Array, past: Array, total: Array,
+    means: Array, phase: Array, relatives: Array, base: Array, scale: Array, experts: Array, ints: Array, real: Array,
+    table: Array,
 ) -> None:  # fmt: skip
     """Stand-in for `_channel.say_channel`, bound to a model."""
     raise TypeError("unbound")
@@ -63,7 +64,7 @@ def watch(
     """Run rows through a model.
 
     ints wide real  sections of the arena      table  (fields, 5) its layout
-    places  (11,)    see tasks._layout: rows of a channel's parts after its first, lags in use, row of s with the
+    places  (13,)    see tasks._layout: rows of a channel's parts after its first, lags in use, row of s with the
                     output, rows that a channel takes
     time    (N,)    nanoseconds, strictly increasing and after the last row's
     values  (N, C)  NaN is missing
@@ -81,7 +82,7 @@ def watch(
     mixerror, band, brisk = matrix(wide, table, MIXERROR), cube(wide, table, BAND), vector(wide, table, BRISK)
     nearby, judged = matrix(wide, table, AHEAD), matrix(wide, table, JUDGED)
     statistics, nats = matrix(wide, table, STATISTICS), vector(wide, table, SURPRISE)
-    start, known = matrix(wide, table, START), vector(wide, table, KNOWN)
+    start, known, missed = matrix(wide, table, START), vector(wide, table, KNOWN), vector(wide, table, MISSED)
     odd, memory, profile = vector(wide, table, ODD), matrix(wide, table, MEMORY), cube(wide, table, PROFILE)
     stages, long = tesseract(wide, table, STAGES), tesseract(wide, table, LONG)
     ranks, whole, reasons = cube(wide, table, RANKS), matrix(wide, table, WHOLE), matrix(wide, table, REASONS)
@@ -135,7 +136,7 @@ def watch(
         for c in range(channels):
             learn_channel(
                 c, OWN + c * places[STRIDE], rows, x[c], usable(x[c]), gate[c], places, clock, hyper, rates, valid,
-                base, scale, error, judged, ints, real, table,
+                base, scale, error, judged, missed, ints, real, table,
             )  # fmt: skip
         observe(
             x, rows, pacing[BOOST], rates, gate, seen, stale, first, start, known, last, moments, change, short, past,
@@ -158,8 +159,8 @@ def watch(
             turn_ahead(phase, season[0], nearby)
         for c in range(channels):
             say_channel(
-                c, OWN + c * places[STRIDE], rows, places, clock, pacing, rates, season, turned, valid, last, moments,
-                short, past, sums, means, phase, relatives, base, scale, experts, ints, real, table,
+                c, OWN + c * places[STRIDE], rows, places, clock, pacing, rates, season, turned, valid, last, missed,
+                moments, short, past, sums, means, phase, relatives, base, scale, experts, ints, real, table,
             )  # fmt: skip
         issue(
             rows, 2 * taps, hyper[MISS], seen, valid, base, scale, regret, band, brisk, nearby, experts, mix, width,

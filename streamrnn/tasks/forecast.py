@@ -68,7 +68,7 @@ class Forecaster:
         if self.recipe.budget:
             self.variant, self.recipe, _ = affordable(type(self), c, self.recipe)
         r = self.recipe
-        self.model = model_of(r)
+        self.model = model_of(r, c)
         self.readout = readouts.get(r.readout, r.readout_options)
         self.arena = Arena(plan_of(self.model, self.readout, r, c, self.scoring))
         self._width = columns(c, r.horizon)
@@ -242,7 +242,7 @@ class Forecaster:
     def _find_places(self) -> Ints:
         net = self.model
         names = [field.name for field in part_fields(net, self.readout, self.recipe, len(self.channels))]
-        places = np.zeros(11, np.int64)
+        places = np.zeros(13, np.int64)
         parts = {
             _layout.LEARNER: net.fields["learner"], _layout.UPDATE: net.fields["update"],
             _layout.PROBE: net.fields["audit"],
@@ -254,6 +254,9 @@ class Forecaster:
         own = [names.index(f.name) for f in net.fields["learner"] if f.section == "real"]
         places[_layout.FORGET_FIRST], places[_layout.FORGET_LAST] = own[0], own[-1]
         places[_layout.STRIDE] = len(names)
+        full = self.recipe.tier == "full"
+        places[_layout.HEARD] = _layout.heard(len(self.channels), full)
+        places[_layout.GATES] = _layout.gates(len(self.channels), full)
         places[_layout.SEEK] = _layout.OWN + len(names) * len(self.channels)
         places[_layout.TWIN] = len(self.arena.layout.fields) - 3
         return places
@@ -263,8 +266,9 @@ class Forecaster:
         for c in range(len(self.channels)):
             part = _layout.Part(a, c)
             self.model.start(part, r.seed + c)
-            self.readout.start(part, _layout.prior(self.model.seen if r.units else 0, r.lags))
-            part["ar.variance"][:] = _layout.prior(0, r.lags)[: r.lags + 1]
+            state = self.model.seen if r.units else 0
+            self.readout.start(part, _layout.prior(part["features"].shape[1], state, r.lags))
+            part["ar.variance"][:] = _layout.prior(r.lags + 1, 0, r.lags)
             part["wide.variance"][:] = 1.0
         a["gate"][:] = 1.0
         for total in a["whole"]:
@@ -332,7 +336,7 @@ def _described(stored: StoredState, kind: type[Forecaster]) -> tuple[list[str], 
     """Channels and recipe of stored bytes; their block is known to have the size that a model of these needs."""
     try:
         owner = msgspec.convert(stored.owner, _Owner)
-        model = model_of(owner.recipe)
+        model = model_of(owner.recipe, max(len(owner.channels), 1))
         readout = readouts.get(owner.recipe.readout, owner.recipe.readout_options)
         plan = plan_of(model, readout, owner.recipe, max(len(owner.channels), 1), kind.scoring)
     except (msgspec.ValidationError, ModelError) as problem:
