@@ -205,6 +205,19 @@ class Forecaster:
         """
         return dict(zip(_layout.STATISTIC_NAMES, self.arena["statistics"], strict=True))
 
+    @property
+    def skill(self) -> Floats:
+        """(C,) 1 - mean absolute error one row ahead over that of the best of persistence, seasonal persistence and an
+        autoregression that run beside it, since the start; NaN before the first forecast is judged."""
+        s = self.statistics
+        best = np.minimum(s["absolute_change"], np.minimum(s["absolute_ar_error"], s["absolute_seasonal_error"]))
+        return 1.0 - np.divide(s["absolute_error"], best, out=np.full(len(best), np.nan), where=best > 0.0)
+
+    @property
+    def seasons(self) -> list[int]:
+        """Lengths of the seasons that the stream is believed to have, in rows, ascending; none in the lean tier."""
+        return [int(s) for s in self.arena["season"][: _layout.SEASONS] if s > 0]
+
     # ------------------------------------------------------------ state
 
     def snapshot(self) -> Array:
@@ -267,8 +280,10 @@ class Forecaster:
             part = _layout.Part(a, c)
             self.model.start(part, r.seed + c)
             state = self.model.seen if r.units else 0
-            self.readout.start(part, _layout.prior(part["features"].shape[1], state, r.lags))
-            part["ar.variance"][:] = _layout.prior(r.lags + 1, 0, r.lags)
+            self.readout.start(
+                part, _layout.prior(part["features"].shape[1], state, r.lags, int(self._places[_layout.HEARD]))
+            )
+            part["ar.variance"][:] = _layout.prior(r.lags + 1, 0, r.lags, 0)
             part["wide.variance"][:] = 1.0
         a["gate"][:] = 1.0
         for total in a["whole"]:
