@@ -34,7 +34,7 @@ from streamrnn._types import Floats, Ints
 from streamrnn.daemon.notify import notify
 from streamrnn.daemon.progress import Progress
 from streamrnn.daemon.recorder import TextSource
-from streamrnn.engine.alarms import moment
+from streamrnn.engine.alarms import CONDITION, LOG_EVENTS, moment
 from streamrnn.engine.loop import Engine
 from streamrnn.engine.ports import Batch, Reject, Source
 from streamrnn.errors import ConfigError, ConnectorError, StreamrnnError
@@ -155,11 +155,12 @@ def backfill(plan: Plan, engine: Engine, relay: Relay, stop: threading.Event) ->
         relay.source = None
         past.close()
     engine.fleet.counters.alarms[:] = 0
+    engine.fleet.counters.condition_starts[:] = 0
     return past.learned()
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    return getattr(record, "event", "") not in ("alarm", "cleared", "silent", "heard")
+    return getattr(record, "event", "") not in (CONDITION, *LOG_EVENTS.values())
 
 
 class _Past:

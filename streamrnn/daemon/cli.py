@@ -33,15 +33,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"streamrnn: {problem}", file=sys.stderr)
         return EXIT_ERROR
     except BrokenPipeError:  # whoever read our output has gone: `| head`
-        _forget_output()
+        _drop_output()
         return EXIT_ERROR
     except OSError as problem:
-        _forget_output()
+        _drop_output()
         print(f"streamrnn: {problem}", file=sys.stderr)
         return EXIT_ERROR
 
 
-def _forget_output() -> None:
+def _drop_output() -> None:
     """Send what standard output still holds nowhere, so that flushing it at exit cannot fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -69,9 +69,27 @@ def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
         add_arguments(replay)
     replay.set_defaults(command=_replay)
 
+    accept = commands.add_parser("accept", help="tell a running daemon that what goes on in a stream is normal")
+    accept.set_defaults(command=_accept)
+    forget = commands.add_parser("forget", help="have a running daemon forget a window of a stream")
+    when = "seconds since 1970, or a date and time as 2026-11-28T22:00:00Z"
+    forget.add_argument("--since", required=True, metavar="TIME", help=f"begin of the window: {when}")
+    forget.add_argument("--until", metavar="TIME", help="end of the window (default: now)")
+    forget.set_defaults(command=_forget)
+    for order in (accept, forget):
+        order.add_argument("stream", metavar="NAME", help="name of the stream")
+        order.add_argument("--url", metavar="URL", help="where the daemon serves (default: as --config says)")
+        order.add_argument("--config", type=Path, metavar="CONFIG", help="its TOML file; without it: the default port")
+
     warmup = commands.add_parser("warmup", help="compile ahead what a configuration needs")
     warmup.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="TOML file; without it: the defaults")
     warmup.set_defaults(command=_warmup)
+
+    plan = commands.add_parser("plan", help="memory and time that a configuration will take, measured here")
+    plan.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="TOML file; without it: the defaults")
+    plan.add_argument("--streams", type=int, default=0, metavar="N", help="further streams that are expected")
+    plan.add_argument("--channels", type=int, default=1, metavar="N", help="channels of each of those (1)")
+    plan.set_defaults(command=_plan)
 
     explain = commands.add_parser("explain", help="what the model is made of, what it costs, where it comes from")
     explain.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="TOML file; without it: the defaults")
@@ -114,6 +132,40 @@ def _replay(arguments: argparse.Namespace) -> int:
     return run(arguments)
 
 
+def _accept(arguments: argparse.Namespace) -> int:
+    from streamrnn.daemon.control import order
+
+    order(_url(arguments), arguments.stream, "accept")
+    print(f"{arguments.stream}: accepted as normal")
+    return 0
+
+
+def _forget(arguments: argparse.Namespace) -> int:
+    from streamrnn.daemon.control import order
+
+    window = {"since": arguments.since, "until": arguments.until}
+    asked = {name: value for name, value in window.items() if value is not None}
+    answer = order(_url(arguments), arguments.stream, "forget", **asked)
+    print(f"{arguments.stream}: forgot {answer['rows']} rows")
+    return 0
+
+
+def _url(arguments: argparse.Namespace) -> str:
+    """Where the daemon serves that an order is for."""
+    from streamrnn.daemon.control import DEFAULT_URL
+
+    if arguments.url:
+        return str(arguments.url)
+    if not arguments.config:
+        return DEFAULT_URL
+    from streamrnn.daemon.config import load
+
+    http = load(arguments.config).http
+    if http.port == 0:
+        raise ConfigError("any free port: the log of the daemon names it", where="http.port", got=0, expected="--url")
+    return f"http://{f'[{http.host}]' if ':' in http.host else http.host}:{http.port}"
+
+
 def _warmup(arguments: argparse.Namespace) -> int:
     import time
 
@@ -128,6 +180,21 @@ def _warmup(arguments: argparse.Namespace) -> int:
     warm(load(arguments.config, for_daemon=False).model if arguments.config else Recipe())
     functions, seconds = compiled_so_far()
     print(f"ready in {time.monotonic() - began:.1f} s; compiled {functions} functions in {seconds:.1f} s")
+    return 0
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from streamrnn.daemon.config import load
+    from streamrnn.daemon.plan import plan
+    from streamrnn.engine.fleet import Admission
+    from streamrnn.tasks.recipe import Recipe
+
+    if arguments.streams < 0 or arguments.channels < 1:
+        got = f"{arguments.streams}, {arguments.channels}"
+        raise ConfigError("nothing to plan for", where="--streams, --channels", got=got, expected="0 and 1, or more")
+    config = load(arguments.config, for_daemon=False) if arguments.config else None
+    recipe, admission = (config.model, config.streams) if config else (Recipe(), Admission())
+    print(plan(recipe, admission, arguments.channels, arguments.streams))
     return 0
 
 

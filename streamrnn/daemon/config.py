@@ -21,6 +21,7 @@ from streamrnn._options import Option, choose
 from streamrnn.daemon.backfill import Backfill, FilePart, Part, Plan, query_parts
 from streamrnn.engine.fleet import Admission
 from streamrnn.engine.loop import detector
+from streamrnn.engine.maintenance import Maintenance
 from streamrnn.engine.metrics import Exposure
 from streamrnn.engine.ports import Sink, Source
 from streamrnn.engine.registry import load_sink, load_source
@@ -34,7 +35,7 @@ _PARTS: dict[str, Callable[..., Any]] = {
 
 
 class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where `/metrics` and `/healthz` are served. The `[http]` table."""
+    """Where `/metrics` and `/healthz` are served, and orders are taken. The `[http]` table."""
 
     host: str = "127.0.0.1"
     """Address to listen on."""
@@ -42,6 +43,8 @@ class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Port to listen on; 0: any free one, which the log names."""
     insecure: bool = False
     """Must be true for a host that other machines reach: there is neither password nor encryption."""
+    control: bool | None = None
+    """Whether `accept` and `forget` are taken; none: only where no other machine reaches the host."""
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -70,6 +73,8 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What is logged."""
     backfill: Backfill = Backfill()
     """What is learned before the first live sample."""
+    maintenance: tuple[Maintenance, ...] = ()
+    """When which streams' alarms or learning are muted."""
     sources: tuple[dict[str, Any], ...] = ()
     """Where samples come from: `connector` and the keys of that connector."""
     sinks: tuple[dict[str, Any], ...] = ()
@@ -101,6 +106,7 @@ class Config:
     metrics: Exposure
     log: Log
     backfill: Plan
+    maintenance: tuple[Maintenance, ...]
     sources: tuple[Connection[Source], ...]
     sinks: tuple[Connection[Sink], ...]
 
@@ -124,7 +130,8 @@ def load(path: Path, *, for_daemon: bool = True) -> Config:
 def parse(tables: Mapping[str, Any], file: str, *, for_daemon: bool = True) -> Config:
     """Check tables as `tomllib` gives them; `file` stands in messages. Raises ConfigError."""
     checked = _convert(tables, Tables, file, "")
-    if not _is_loopback(checked.http.host) and not checked.http.insecure:
+    loopback = is_loopback(checked.http.host)
+    if not loopback and not checked.http.insecure:
         raise ConfigError(
             "this address is open to other machines",
             where=f"{file}: http.host",
@@ -140,10 +147,13 @@ def parse(tables: Mapping[str, Any], file: str, *, for_daemon: bool = True) -> C
     return Config(
         model=checked.model,
         streams=checked.streams,
-        http=checked.http,
+        http=msgspec.structs.replace(
+            checked.http, control=loopback if checked.http.control is None else checked.http.control
+        ),
         metrics=checked.metrics,
         log=checked.log,
         backfill=Plan(tuple(_past(checked.backfill, file)), checked.backfill.required),
+        maintenance=checked.maintenance,
         sources=tuple(_connections(checked.sources, load_source, file, "sources")),
         sinks=tuple(_connections(checked.sinks, load_sink, file, "sinks")),
     )
@@ -263,7 +273,8 @@ def _show(value: Any) -> str:
     return "nothing" if value is None else re.sub(r"//[^\s\"]*@", "//", json.dumps(value, default=str))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

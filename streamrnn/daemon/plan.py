@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from streamrnn.engine.fleet import Admission
 from streamrnn.tasks.affordable import affordable, microseconds
 from streamrnn.tasks.detect import Detector
@@ -39,13 +37,8 @@ def plan(recipe: Recipe, admission: Admission, channels: int, streams: int) -> s
             f"{count:>8,} {c:>9,}  {variant:<18} {took:>9.1f} {1e6 / took:>17,.0f} {_size(nbytes * count):>10}"
         )
     undo = ", with two snapshots of each (undo)" if recipe.undo else ""
-    lines += ["", f"memory of all models: {_size(total)}{undo}", f"state of one model on disk: {_size(total_of(recipe))}"]
+    lines += ["", f"memory of all models: {_size(total)}{undo}"]
     return "\n".join(lines)
-
-
-def total_of(recipe: Recipe) -> int:
-    """Bytes of the stored state of a one-channel model."""
-    return Detector(1, msgspec.structs.replace(recipe, budget=0.0)).arena.layout.nbytes
 
 
 def _size(nbytes: float) -> str:

@@ -61,6 +61,8 @@ class Recorder:
             return
         try:
             for result in results:
+                if not len(result.time):  # silence: a file has none
+                    continue
                 while (used := rows_used(self._open[0], self._answered_rows, result)) is None:
                     self._refused()
                 start = self._answered_rows

@@ -113,7 +113,7 @@ def moment(time: int) -> str:
 def alarm_figures(alarm: Alarm) -> tuple[str, str, str]:
     """Value, forecast and band of an alarm, with the digits that tell them apart.
 
-    >>> alarm_figures(Alarm("s", 0, True, 0.6, "a", 1000025.0, 1000000.0, 999998.4, 1000001.6, 0))
+    >>> alarm_figures(Alarm("s", 0, "started", 0.6, "a", 1000025.0, 1000000.0, 999998.4, 1000001.6, 0))
     ('1,000,025.00', '1,000,000.00', '999,998.40 … 1,000,001.60')
     """
     width = alarm.upper - alarm.lower

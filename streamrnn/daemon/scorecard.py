@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamrnn.engine.ports import Alarm, Floats, Result
+from streamrnn.engine.ports import CONDITIONS, Alarm, Floats, Result
 
 LARGEST = 1e150
 """Values beyond it are masked, as the model does (Reason.NOT_FINITE)."""
@@ -16,11 +16,11 @@ LARGEST = 1e150
 
 @dataclass(slots=True)
 class Event:
-    """One alarm from its rise to its end."""
+    """One event, or one condition, from its start to its end."""
 
     raised: Alarm
     cleared: Alarm | None = None
-    """None while it is on."""
+    """None while it lasts."""
 
     @property
     def score(self) -> float:
@@ -59,7 +59,7 @@ class ChannelFigures:
 
 
 class Scorecard:
-    """Takes results in order; memory is bounded but for the alarms, of which there is one an event."""
+    """Takes results in order; memory is bounded but for events and conditions."""
 
     def __init__(self, channels: tuple[str, ...]) -> None:
         count = len(channels)
@@ -71,6 +71,9 @@ class Scorecard:
         self.missing = 0
         """Values that were missing or masked."""
         self.events: list[Event] = []
+        self.conditions: list[Event] = []
+        """Of the data: missing values, a stuck value, another sampling interval."""
+        self._open: dict[tuple[str, str], Event] = {}
         self._known: Floats = np.full(count, np.nan)
         self._judged = np.zeros(count, np.int64)
         self._absolute, self._squared = np.zeros(count), np.zeros(count)
@@ -102,10 +105,16 @@ class Scorecard:
         self._covered += inside.sum(0)
         self._width += np.where(judged, result.upper - result.lower, 0.0).sum(0)
         for alarm in result.alarms:
-            if alarm.raised:
-                self.events.append(Event(alarm))
-            elif self.events:
-                self.events[-1].cleared = alarm
+            self._note(alarm)
+
+    def _note(self, alarm: Alarm) -> None:
+        condition = alarm.cause in CONDITIONS
+        key = (alarm.cause, alarm.channel) if condition else ("", "")
+        if alarm.phase == "started":
+            self._open[key] = Event(alarm)
+            (self.conditions if condition else self.events).append(self._open[key])
+        elif alarm.phase == "resolved" and key in self._open:
+            self._open.pop(key).cleared = alarm
 
     def figures(self) -> list[ChannelFigures]:
         """One entry a channel."""

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from streamrnn.daemon.backfill import Relay, backfill
 from streamrnn.daemon.config import Config
+from streamrnn.daemon.control import control_of
 from streamrnn.daemon.demo import Sensor
 from streamrnn.daemon.notify import notify
 from streamrnn.daemon.status import Status
@@ -54,7 +55,7 @@ def serve(config: Config, sensor: Callable[[str], list[str]] | None = None) -> i
             opened.callback(sinks[sink.name].close)
             _announce("sink", sink.name, sinks[sink.name])
         relay = Relay()
-        engine = Engine(relay, sinks, config.model, admission=config.streams)
+        engine = Engine(relay, sinks, config.model, admission=config.streams, windows=config.maintenance)
         registry = CollectorRegistry()
         web = opened.enter_context(_web(config, engine, registry))
         backfilled = 0
@@ -123,7 +124,8 @@ def _web(config: Config, engine: Engine, registry: CollectorRegistry) -> Iterato
         }
 
     try:
-        server = WebServer(config.http.host, config.http.port, registry, health)
+        control = control_of(engine, config.http.host) if config.http.control else None
+        server = WebServer(config.http.host, config.http.port, registry, health, control)
     except OSError as problem:
         raise ConfigError(
             "cannot listen here",

@@ -49,6 +49,7 @@ def as_text(outcome: Outcome) -> str:
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in outcome.rejected.items()) or "nothing"
     lines.append(f"rejected: {rejected}; values missing: {card.missing:,}")
     lines += ["", *_figures_table(figures, card.level), "", *_alarm_lines(card.events, card.last)]
+    lines += _condition_lines(card.conditions, card.last)
     return "\n".join(lines)
 
 
@@ -69,6 +70,7 @@ def as_json(outcome: Outcome) -> bytes:
         "rows_per_second": outcome.rows / max(outcome.seconds, 1e-9),
         "channels": {f.name: _figures_object(f) for f in card.figures()},
         "alarms": [_event_object(event) for event in card.events],
+        "conditions": [_condition_object(event) for event in card.conditions],
     }
     return msgspec.json.encode(document)
 
@@ -93,13 +95,31 @@ def _alarm_lines(events: Sequence[Event], last: int) -> list[str]:
     for event in events[:LISTED]:
         alarm = event.raised
         value, expected, band = alarm_figures(alarm)
-        end = event.cleared.time if event.cleared else last
-        long = duration((end - alarm.since) / 1e9) + ("" if event.cleared else ", still on")
-        what = f"{printable(alarm.channel)} {value}, expected {expected} ({band}), score {event.score:.2f}, {long}"
+        odd = ", out of range" if alarm.cause == "range" else ""
+        what = f"{printable(alarm.channel)} {value}, expected {expected} ({band}){odd}, score {event.score:.2f}, "
+        what += _lasting(event, last)
         lines.append(f"  {moment(alarm.since)}  {what}")
     if len(events) > LISTED:
         lines.append(f"  … and {len(events) - LISTED:,} more")
     return lines
+
+
+def _condition_lines(events: Sequence[Event], last: int) -> list[str]:
+    """Nothing where there was none."""
+    lines = [f"conditions of the data: {len(events):,}"] if events else []
+    for event in events[:LISTED]:
+        alarm = event.raised
+        where = f"{alarm.cause} {printable(alarm.channel)}".rstrip()
+        more = {"flat": f" {figure(alarm.value)}", "rate": f" {duration(alarm.value)} for {duration(alarm.expected)}"}
+        lines.append(f"  {moment(alarm.since)}  {where}{more.get(alarm.cause, '')}, {_lasting(event, last)}")
+    if len(events) > LISTED:
+        lines.append(f"  … and {len(events) - LISTED:,} more")
+    return lines
+
+
+def _lasting(event: Event, last: int) -> str:
+    end = event.cleared.time if event.cleared else last
+    return duration((end - event.raised.since) / 1e9) + ("" if event.cleared else ", still on")
 
 
 def _figures_object(figures: ChannelFigures) -> dict[str, Any]:
@@ -114,8 +134,25 @@ def _event_object(event: Event) -> dict[str, Any]:
         "since": alarm.since / 1e9,
         "until": event.cleared.time / 1e9 if event.cleared else None,
         "channel": alarm.channel,
+        "cause": alarm.cause,
         "score": event.score,
         **numbers,
+        "why": [
+            {"channel": part.channel, "share": _number(part.share), "expected": _number(part.expected)}
+            for part in alarm.why
+        ],
+    }
+
+
+def _condition_object(event: Event) -> dict[str, Any]:
+    alarm = event.raised
+    return {
+        "since": alarm.since / 1e9,
+        "until": event.cleared.time / 1e9 if event.cleared else None,
+        "channel": alarm.channel,
+        "cause": alarm.cause,
+        "value": _number(alarm.value),
+        "expected": _number(alarm.expected),
     }
 
 

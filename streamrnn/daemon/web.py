@@ -1,4 +1,4 @@
-"""The web server: `/metrics`, `/healthz` and an index, each request in a thread of its own.
+"""The web server: `/metrics`, `/healthz`, an index, and orders (`control`), each request in a thread of its own.
 
 Nothing is read from disk. A request's whole head must have arrived within a deadline, however it trickles in; the
 number of connections is bounded, and one too many is closed at once.
@@ -21,12 +21,17 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from streamrnn.daemon.control import Control
+
 logger = logging.getLogger("streamrnn.web")
 
 DEADLINE = 5.0
 """Seconds for a request's head to arrive, and again for the answer to be taken."""
 CONNECTIONS = 64
 """Connections at once."""
+
+ORDERS = "/streams/"
+"""How paths of orders begin."""
 
 INDEX = b"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>streamrnn</title></head>
@@ -35,6 +40,9 @@ INDEX = b"""<!doctype html>
 </body></html>
 """
 
+LONGEST_BODY = 1 << 16
+"""Bytes of a request's body that are read, and not used."""
+
 Health = Callable[[], tuple[bool, Mapping[str, Any]]]
 """Whether the loop turns, and what to say of it as JSON."""
 
@@ -42,11 +50,15 @@ Health = Callable[[], tuple[bool, Mapping[str, Any]]]
 class WebServer:
     """Serves until closed. `url` is where, also after port 0.
 
+    control   takes orders by POST to `/streams/…`; None: they are refused
+
     Raises OSError where the address cannot be bound.
     """
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
-        self._server = _Server(host, port, registry, health)
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, health: Health, control: Control | None = None
+    ) -> None:
+        self._server = _Server(host, port, registry, health, control)
         address, bound = self._server.server_address[:2]
         shown = f"[{address!s}]" if ":" in str(address) else str(address)
         self.url = f"http://{shown}:{bound}"
@@ -65,10 +77,12 @@ class _Server(http.server.ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, health: Health, control: Control | None
+    ) -> None:
         if ":" in host:
             self.address_family = socket.AF_INET6
-        self.registry, self.health = registry, health
+        self.registry, self.health, self.control = registry, health, control
         self._room = threading.BoundedSemaphore(CONNECTIONS)
         super().__init__((host, port), _Handler)
 
@@ -119,12 +133,31 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(status, "application/json", body)
         elif path == "/":
             self._answer(HTTPStatus.OK, "text/html; charset=utf-8", INDEX)
+        elif path.startswith(ORDERS):
+            self._answer(HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", b"POST only\n", Allow="POST")
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
     def do_HEAD(self) -> None:
         """The same without a body."""
         self.do_GET()
+
+    def do_POST(self) -> None:
+        """Carry out an order; its answer is a JSON object."""
+        self.connection.settimeout(DEADLINE)
+        path, _, query = self.path.partition("?")
+        if not path.startswith(ORDERS):
+            self.send_error(HTTPStatus.NOT_IMPLEMENTED)
+            return
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdecimal() or len(length) > 6 or int(length) > LONGEST_BODY:
+            status, answer = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": "an order has no body"}
+        elif self.server.control is None:
+            status, answer = HTTPStatus.FORBIDDEN, {"error": "orders are not taken here: see http.control"}
+        else:
+            self.rfile.read(int(length))  # else closing would break the connection off before the answer is read
+            status, answer = self.server.control(path, query, self.headers)
+        self._answer(status, "application/json", json.dumps(answer).encode())
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """As the standard library does; a method that no path here has is not allowed."""

@@ -1,31 +1,47 @@
-"""Alarms: from a model's rows to `Alarm` values, and from those to a line of text."""
+"""Alarms: from a model's rows to `Alarm` values, and from those to a line of text and fields of a log."""
 
 from __future__ import annotations
 
 import datetime
 import math
+from typing import Any
 
 import numpy as np
 
+from streamrnn._types import Floats
 from streamrnn.engine.fleet import Rows
-from streamrnn.engine.ports import Alarm, Batch
+from streamrnn.engine.ports import CONDITIONS, Alarm, Batch, Cause, Part, Phase
+
+PHASES: dict[int, Phase] = {1: "started", 2: "ongoing", -1: "resolved"}
+"""By the code of a row."""
+CAUSES: tuple[Cause, Cause, Cause] = ("odd", "odd", "range")
+"""By the cause of a row."""
+LOG_EVENTS = {"started": "alarm", "ongoing": "ongoing", "resolved": "cleared"}
+"""Event of the log by phase; that of a condition is CONDITION."""
+CONDITION = "condition"
+NAMED = 3
+"""Channels whose shares a line names at the most."""
 
 
-def alarms_of(batch: Batch, channels: tuple[str, ...], rows: Rows, culprit: int) -> tuple[list[Alarm], int]:
-    """The changes of alarm among the rows of a batch, in order, and the channel that raised the last of them.
+def alarms_of(
+    batch: Batch, channels: tuple[str, ...], rows: Rows, culprit: int, why: Floats
+) -> tuple[list[Alarm], int]:
+    """What is told of the rows of a batch, in order, and the channel with which the last event started.
 
-    culprit     index of the channel that raised the stream's last alarm before: an alarm is cleared under the name
-                that it was raised under, whichever channel has the largest share by then
+    culprit     index of the channel with which the stream's last event started before: it is told under this name to
+                its end, whichever channel has the largest share by then
+    why         (2, C) share and expected value of each channel at that start; updated
     """
     alarms = []
     for row in np.flatnonzero(rows.event):
-        raised = bool(rows.event[row] > 0)
-        if raised:
+        phase = PHASES[int(rows.event[row])]
+        if phase == "started":
             culprit = int(rows.event_channel[row])
+            why[0], why[1] = rows.share[row], rows.expected[row]
         alarm = Alarm(
             stream=batch.stream,
             time=int(batch.time[row]),
-            raised=raised,
+            phase=phase,
             score=float(rows.event_score[row]),
             channel=channels[culprit],
             value=float(batch.values[row, culprit]),
@@ -33,21 +49,85 @@ def alarms_of(batch: Batch, channels: tuple[str, ...], rows: Rows, culprit: int)
             lower=float(rows.lower[row, culprit]),
             upper=float(rows.upper[row, culprit]),
             since=int(rows.event_since[row]),
+            cause=CAUSES[int(rows.event_cause[row])],
+            why=parts_of(channels, why),
         )
         alarms.append(alarm)
     return alarms, culprit
 
 
+def parts_of(channels: tuple[str, ...], why: Floats) -> tuple[Part, ...]:
+    """Shares and expected values, (2, C), by channel; empty where no start was seen."""
+    if np.isnan(why[0]).all():
+        return ()
+    return tuple(Part(*part) for part in zip(channels, *why.tolist(), strict=True))
+
+
 def describe(alarm: Alarm) -> str:
     """One line: what came and what was expected, or how long the event took."""
-    where = f"{alarm.stream} {alarm.channel}"
-    if alarm.raised:
-        band = f"{figure(alarm.lower)} … {figure(alarm.upper)}"
-        expected = f"expected {figure(alarm.expected)} ({band})"
+    where = f"{alarm.stream} {alarm.channel}".rstrip()
+    if alarm.cause in CONDITIONS:
+        return f"{where}: {_condition(alarm)}"
+    if alarm.phase == "resolved":
+        return f"cleared {where}: after {span(alarm.time - alarm.since)}, highest score {alarm.score:.2f}"
+    band = f"expected {figure(alarm.expected)} ({figure(alarm.lower)} … {figure(alarm.upper)})"
+    if alarm.phase == "ongoing":
+        long = span(alarm.time - alarm.since)
+        return f"ALARM goes on {where}: for {long}; {figure(alarm.value)}, {band}, highest score {alarm.score:.2f}"
+    odd = ""
+    if alarm.cause == "range":
+        odd = ", out of the range of good data"
+    elif alarm.lower <= alarm.value <= alarm.upper:
         # inside its band and odd all the same: the forecast has followed the stream to where it rarely is
-        odd = ", its level is unusual" if alarm.lower <= alarm.value <= alarm.upper else ""
-        return f"ALARM {where}: {figure(alarm.value)}, {expected}{odd}, score {alarm.score:.2f}"
-    return f"cleared {where}: after {(alarm.time - alarm.since) / 1e9:.1f} s, highest score {alarm.score:.2f}"
+        odd = ", its level is unusual"
+    return f"ALARM {where}: {figure(alarm.value)}, {band}{odd}, score {alarm.score:.2f}{_shares(alarm)}"
+
+
+def _condition(alarm: Alarm) -> str:
+    started = alarm.phase == "started"
+    long = span(alarm.time - alarm.since)
+    if alarm.cause == "missing":
+        return f"values are missing, for {long}" if started else f"values come again, after {long}"
+    if alarm.cause == "flat":
+        return f"has not moved from {figure(alarm.value)} for {long}" if started else f"moves again, after {long}"
+    if alarm.cause == "silent":
+        usual = f", expected every {figure(alarm.expected)} s" if alarm.expected > 0.0 else ""
+        return f"is silent for {long}{usual}" if started else f"is heard again, after {long}"
+    every = f"a sample every {figure(alarm.value)} s"
+    if started:
+        return f"{every}, expected every {figure(alarm.expected)} s"
+    return f"{every} is what is expected now, after {long}"
+
+
+def _shares(alarm: Alarm) -> str:
+    loud = sorted((part for part in alarm.why if part.share >= 0.1), key=lambda part: -part.share)[:NAMED]
+    if len(alarm.why) < 2 or not loud:
+        return ""
+    return f" ({', '.join(f'{part.share:.0%} {part.channel}' for part in loud)})"
+
+
+def log_fields(alarm: Alarm) -> dict[str, Any]:
+    """An alarm as fields of a log entry: plain values alone, without a channel's part in it that does not exist."""
+    names = ("stream", "time", "phase", "cause", "channel", "value", "expected", "lower", "upper", "score", "since")
+    fields: dict[str, Any] = {name: getattr(alarm, name) for name in names}
+    if alarm.why:
+        fields["share"] = {part.channel: finite(part.share) for part in alarm.why}
+        fields["expected_at_start"] = {part.channel: finite(part.expected) for part in alarm.why}
+    return fields
+
+
+def finite(value: float) -> float | None:
+    """A number that JSON has, else None."""
+    return value if math.isfinite(value) else None
+
+
+def span(nanoseconds: int) -> str:
+    """A length of time in seconds, one digit after the point.
+
+    >>> span(3_200_000_000)
+    '3.2 s'
+    """
+    return f"{nanoseconds / 1e9:.1f} s"
 
 
 def moment(time: int) -> str:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 
 from streamrnn._types import Bools, Floats, Ints
+from streamrnn.engine.conditions import Conditions
+from streamrnn.engine.maintenance import Calendar, Maintenance
 from streamrnn.engine.order import NEVER
+from streamrnn.engine.ports import CONDITIONS
 from streamrnn.errors import Reason, WireError
+from streamrnn.kernels.conditions import arrival_observe, silence_limit, silent_streams
 from streamrnn.tasks.recipe import Recipe
-
-AUTO_SILENCE = 10.0
-"""Typical intervals without a sample after which a stream is silent, where the configuration leaves it open."""
-SHORTEST_SILENCE = 5.0
-"""Seconds: below this no stream is called silent on the strength of its typical interval."""
 
 
 class Rows(Protocol):
@@ -44,7 +43,7 @@ class Rows(Protocol):
     def forecast_upper(self) -> Floats: ...
     @property
     def event(self) -> Ints:
-        """(N,) 1 where an event begins, -1 where it has ended, else 0."""
+        """(N,) 1 where an event starts, 2 where it is told to go on, -1 where it is resolved, else 0."""
 
     @property
     def event_score(self) -> Floats: ...
@@ -52,6 +51,10 @@ class Rows(Protocol):
     def event_channel(self) -> Ints: ...
     @property
     def event_since(self) -> Ints: ...
+    @property
+    def event_cause(self) -> Ints:
+        """(N,) 1: what came was odd; 2: it was out of range."""
+
     @property
     def warming(self) -> Bools: ...
 
@@ -66,6 +69,10 @@ class Model(Protocol):
     @property
     def alarm(self) -> bool: ...
     @property
+    def refusing(self) -> bool:
+        """True while an event lasts that is not learned as normal."""
+
+    @property
     def gradient_cosine(self) -> float:
         """The gradient audit's estimate; NaN without one."""
 
@@ -75,6 +82,16 @@ class Model(Protocol):
 
     def run(self, time: Ints, values: Floats) -> Rows:
         """Judge and learn N rows: time (N,) nanoseconds, strictly increasing over all calls; values (N, C)."""
+
+    def accept(self) -> None:
+        """What goes on now is normal: learn it."""
+
+    def forget(self, since: int, until: int) -> int:
+        """As if nothing had been seen from `since` to `until` (nanoseconds, both included). How many rows were
+        forgotten. Raises InputError where that is not possible any more."""
+
+    def mute(self, *, alarms: bool, learning: bool) -> None:
+        """Maintenance: from the next row on events are not told, and rows not learned, where True."""
 
 
 ModelFactory = Callable[[tuple[str, ...], Recipe], Model]
@@ -104,7 +121,8 @@ class Admission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     channel_limit: Annotated[int, Meta(ge=1, le=1024)] = 64
     """Most channels of one stream: a model's cost grows with the square of it."""
     silent_after: Annotated[float, Meta(ge=0.0)] = 0.0
-    """Seconds without a sample after which a stream is silent; 0: ten typical intervals of it, 5 s at the least."""
+    """Seconds without a sample after which a stream is silent; 0: three of its expected intervals, and 15 mean
+    deviations of its arrivals from their rhythm; 1 s at the least, and 5 s before eight have come."""
     most_ahead: Annotated[float, Meta(ge=0.0)] = 86400.0
     """Seconds that a sample may be ahead of this machine's clock: one from further on would make all later ones late;
     0: no limit."""
@@ -121,7 +139,7 @@ class Admission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 @dataclass(slots=True, frozen=True)
 class Stream:
-    """One stream: its place in the counters, its model, and the last row that was judged."""
+    """One stream: its place in the counters, its model, the last row that was judged, its conditions and windows."""
 
     index: int
     name: str
@@ -129,6 +147,9 @@ class Stream:
     model: Model
     latest: Floats
     """(4, C) value, expected, lower, upper of the newest row; NaN before the first."""
+    conditions: Conditions
+    calendar: Calendar
+    """Its maintenance windows."""
 
 
 class Counters:
@@ -158,9 +179,23 @@ class Counters:
         self.active: Ints = np.zeros(limit, np.int64)
         """1 while an alarm is on."""
         self.culprit: Ints = np.zeros(limit, np.int64)
-        """Index of the channel that raised the last alarm."""
+        """Index of the channel with which the last event started."""
+        self.since: Ints = np.zeros(limit, np.int64)
+        """Nanoseconds since 1970 of that event's first row."""
         self.interval: Floats = np.zeros(limit)
-        """Typical seconds between samples; 0 before there are two."""
+        """Seconds in which the next sample may be expected, by the samples' own times; 0 before there are two."""
+        self.arrivals: Ints = np.zeros(limit, np.int64)
+        """Times that something came."""
+        self.rhythm: Floats = np.zeros(limit)
+        """Mean monotonic seconds between these times: a sender of blocks comes less often than its samples."""
+        self.unrest: Floats = np.zeros(limit)
+        """Their mean deviation from it."""
+        self.muted: Ints = np.zeros(limit, np.int64)
+        """What maintenance mutes: 1 alarms, 2 learning, 3 both."""
+        self.conditions: Ints = np.zeros((limit, len(CONDITIONS)), np.int64)
+        """How many channels have each condition that was told, in the order of CONDITIONS; silence and rate: 0 or 1."""
+        self.condition_starts: Ints = np.zeros(len(CONDITIONS), np.int64)
+        """Conditions that were told, of all streams."""
 
 
 class Fleet:
@@ -170,13 +205,23 @@ class Fleet:
     admission   which streams are taken in
     build       builds a model
     now         monotonic seconds at the start: from then on the known streams are expected
+    windows     maintenance
 
     Raises ModelError where a known stream's model cannot be built.
     """
 
-    def __init__(self, recipe: Recipe, admission: Admission, build: ModelFactory, now: float) -> None:
-        self.recipe, self.admission, self._build = recipe, admission, build
-        self.counters = Counters(admission.limit)
+    def __init__(
+        self,
+        recipe: Recipe,
+        admission: Admission,
+        build: ModelFactory,
+        now: float,
+        windows: Sequence[Maintenance] = (),
+    ) -> None:
+        self.recipe, self.admission, self._build, self._windows = recipe, admission, build, windows
+        self._excuse, self._excused = 0.0, now
+        c = self.counters = Counters(admission.limit)
+        self._arrivals: list[Any] = [admission.silent_after, c.interval, c.arrivals, c.rhythm, c.unrest, c.heard]
         self._streams: dict[str, Stream] = {}
         for known in admission.known:
             self._add(known.name, known.channels, now)
@@ -222,14 +267,35 @@ class Fleet:
             raise WireError(Reason.WRONG_CHANNELS, "two channels have one name", stream=name, got=channels)
         return self._add(name, channels, now)
 
+    def worked(self, began: float, ended: float) -> None:
+        """The loop was at work and could hear nothing: that much is no silence, for as long again afterwards."""
+        if ended - began >= self._excuse or ended > self._excused:
+            self._excuse, self._excused = ended - began, 2.0 * ended - began
+
+    def hear(self, stream: Stream, now: float) -> None:
+        """Something of the stream has come at monotonic second `now`."""
+        arrival_observe(stream.index, now, self._unheard(now), *self._arrivals)
+
     def silent(self, now: float) -> list[Stream]:
         """Streams from which nothing has come for too long at monotonic second `now`."""
-        count = len(self)
-        allowed: Floats | float = self.admission.silent_after
-        if allowed == 0.0:
-            allowed = np.maximum(AUTO_SILENCE * self.counters.interval[:count], SHORTEST_SILENCE)
-        quiet = now - self.counters.heard[:count] > allowed
-        return [stream for stream, is_quiet in zip(self, quiet, strict=False) if is_quiet]
+        found: Ints = np.zeros(len(self), np.int64)
+        given = [*self._arrivals, found]
+        silent_streams(now, self._unheard(now), *given)
+        streams = list(self) if found.any() else []
+        return [streams[i] for i in np.flatnonzero(found)]
+
+    def quiet(self, stream: Stream, now: float) -> float:
+        """Seconds without anything of the stream, at monotonic second `now`."""
+        return float(now - self.counters.heard[stream.index] - self._unheard(now))
+
+    def patience(self, stream: Stream) -> float:
+        """Seconds without anything of the stream after which it is silent."""
+        c, i = self.counters, stream.index
+        asked = self.admission.silent_after
+        return float(silence_limit(asked, c.interval[i], c.arrivals[i], c.rhythm[i], c.unrest[i]))
+
+    def _unheard(self, now: float) -> float:
+        return self._excuse if now <= self._excused else 0.0
 
     def total(self, statistic: str) -> float:
         """A running sum of the models (see `Model.statistics`), over all streams and channels."""
@@ -237,7 +303,15 @@ class Fleet:
 
     def _add(self, name: str, channels: tuple[str, ...], now: float) -> Stream:
         recipe = msgspec.structs.replace(self.recipe, seed=stream_seed(self.recipe.seed, name))
-        stream = Stream(len(self), name, channels, self._build(channels, recipe), np.full((4, len(channels)), np.nan))
+        stream = Stream(
+            index=len(self),
+            name=name,
+            channels=channels,
+            model=self._build(channels, recipe),
+            latest=np.full((4, len(channels)), np.nan),
+            conditions=Conditions(name, channels),
+            calendar=Calendar(self._windows, name),
+        )
         self.counters.heard[stream.index] = now
         self._streams[name] = stream
         return stream

@@ -7,24 +7,29 @@ reach it. Nothing of a refused sample reaches any model, and no sample reaches t
 from __future__ import annotations
 
 import logging
+import math
+import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
 
 import numpy as np
 
-from streamrnn.engine.alarms import alarms_of, describe, moment
+from streamrnn.engine.alarms import CONDITION, LOG_EVENTS, alarms_of, describe, log_fields, moment, parts_of
 from streamrnn.engine.bounded_log import BoundedLog
 from streamrnn.engine.clock import SystemClock
 from streamrnn.engine.fleet import Admission, Fleet, Model, ModelFactory, Stream
+from streamrnn.engine.maintenance import Maintenance
 from streamrnn.engine.order import check_clock, check_shape, sift
-from streamrnn.engine.ports import Batch, Clock, Reject, Result, Sink, Source
+from streamrnn.engine.ports import CONDITIONS, Alarm, Batch, Clock, Phase, Reject, Result, Sink, Source
 from streamrnn.engine.tally import Tally
-from streamrnn.errors import ConnectorError, Reason, StreamrnnError, WireError
+from streamrnn.errors import ConnectorError, InputError, Reason, StreamrnnError, WireError
 from streamrnn.tasks.detect import Detector
 from streamrnn.tasks.recipe import Recipe
 
 logger = logging.getLogger("streamrnn.engine")
+T = TypeVar("T")
 
 TURN = 0.2
 """Seconds that one turn of the loop waits for input at the most: how soon a stop is seen."""
@@ -39,8 +44,12 @@ SLICE_SECONDS = 0.05
 SLICE_BYTES = 4 * 2**20
 PUBLISH_ROWS = 4096
 """Rows of results that are gathered before the sinks get them."""
-HOUSEKEEPING = 1.0
+HOUSEKEEPING = 0.25
 """Seconds between two looks at silent streams and held-back log lines."""
+WISHES = 16
+"""Calls from other threads that wait at the most."""
+SILENT = CONDITIONS.index("silent")
+MUTE_ALARMS, MUTE_LEARNING = 1, 2
 
 
 def detector(channels: tuple[str, ...], recipe: Recipe) -> Model:
@@ -56,6 +65,7 @@ class Engine:
     recipe      what each stream's model is made of
     admission   which streams are taken in
     build       builds a model
+    windows     maintenance: what is muted, when, and of which streams
 
     Raises ModelError where the model of an expected stream cannot be built.
     """
@@ -69,9 +79,10 @@ class Engine:
         admission: Admission | None = None,
         clock: Clock | None = None,
         build: ModelFactory = detector,
+        windows: Sequence[Maintenance] = (),
     ) -> None:
         self.clock: Clock = clock or SystemClock()
-        self.fleet = Fleet(recipe, admission or Admission(), build, self.clock.monotonic())
+        self.fleet = Fleet(recipe, admission or Admission(), build, self.clock.monotonic(), windows)
         self.sinks = dict(sinks)
         self.sink_errors = dict.fromkeys(self.sinks, 0)
         self.tally = Tally()
@@ -79,7 +90,8 @@ class Engine:
         """Monotonic seconds at which the loop last turned."""
         self._source = source
         self._log = BoundedLog(logger, self.clock)
-        self._silent: set[str] = set()
+        self._silent: dict[str, int] = {}
+        self._wishes: queue.Queue[Callable[[], None]] = queue.Queue(WISHES)
         self._stop: threading.Event | None = None
         self._deadline: float | None = None
         self._housekept = self.turned
@@ -102,10 +114,79 @@ class Engine:
         finally:
             self.flush()
 
+    def call(self, wish: Callable[[], T], timeout: float) -> T:
+        """For other threads: what `wish()` returns or raises, done by the thread of the loop between two parts of its
+        work. Raises queue.Full where too many are waiting, TimeoutError where it was not begun in time."""
+        answer: Future[T] = Future()
+
+        def fulfil() -> None:
+            if answer.set_running_or_notify_cancel():
+                try:
+                    answer.set_result(wish())
+                except Exception as problem:
+                    answer.set_exception(problem)
+
+        self._wishes.put_nowait(fulfil)
+        try:
+            return answer.result(timeout)
+        except TimeoutError:
+            if answer.cancel():
+                raise
+            return answer.result()  # it is being done: what comes of it is to be told
+
+    def accept(self, name: str) -> bool:
+        """What goes on in a stream is normal: it is learned from its next row on. Whether anything goes on that is not
+        learned, or an event; else nothing is done. For the thread of the loop (`call`). Raises KeyError."""
+        stream = self.fleet[name]
+        lasts = stream.model.alarm or stream.model.refusing
+        if lasts:
+            stream.model.accept()
+            fields = {"stream": name}
+            logger.info(f"{name}: accepted as normal", extra={"event": "accepted", "fields": fields})
+        return lasts
+
+    def forget(self, name: str, since: int, until: int) -> int:
+        """As if nothing had come of a stream from `since` to `until`, nanoseconds since 1970, both included. How many
+        rows were forgotten. For the thread of the loop (`call`).
+
+        An event that is gone by that is told to be resolved. Raises KeyError, and InputError where what was before is
+        not kept any more.
+        """
+        stream = self.fleet[name]
+        counters, i = self.fleet.counters, stream.index
+        if not since <= until:
+            raise InputError("the window ends before it begins", got=f"{moment(since)} to {moment(until)}")
+        rows = stream.model.forget(since, until)
+        self._mute(stream, int(counters.muted[i]))
+        text = f"{name}: forgot {rows} rows, {moment(since)} to {moment(until)}"
+        logger.info(text, extra={"event": "forgot", "fields": {"stream": name, "rows": rows}})
+        if counters.active[i] and not stream.model.alarm:
+            c, newest = int(counters.culprit[i]), int(counters.time[i])
+            value, expected, lower, upper = stream.latest[:, c].tolist()
+            why = parts_of(stream.channels, stream.conditions.arena["why"])
+            alarm = Alarm(
+                stream=name,
+                time=newest,
+                phase="resolved",
+                score=math.nan,
+                channel=stream.channels[c],
+                value=value,
+                expected=expected,
+                lower=lower,
+                upper=upper,
+                since=int(counters.since[i]),
+                why=why,
+            )
+            self._tell([alarm])
+            self._publish([self._without_rows(stream, [alarm])])
+        counters.active[i] = stream.model.alarm
+        return rows
+
     def turn(self, timeout: float) -> int | None:
         """Take what the source has, waiting up to `timeout` seconds for it. How much it was; None at its end."""
+        self._fulfil()
         arrived = self._ask(timeout)
-        self.turned = self.clock.monotonic()
+        self.turned = began = self.clock.monotonic()
         results: list[Result] = []
         rows = 0
         for item in arrived or ():
@@ -116,8 +197,10 @@ class Engine:
                     self._publish(results)
                     results, rows = [], 0
                 self.turned = self.clock.monotonic()
+                self._fulfil()
         if results:
             self._publish(results)
+        self.fleet.worked(began, self.clock.monotonic())
         self._housekeep()
         return None if arrived is None else len(arrived)
 
@@ -135,6 +218,11 @@ class Engine:
         counts = {reason: int(count) for reason, count in zip(Reason, self.tally.rejected, strict=True)}
         counts[Reason.NOT_FINITE] += int(self.fleet.total("not_finite"))
         return counts
+
+    def _fulfil(self) -> None:
+        """Do what other threads have asked for, each once it was asked before this call."""
+        for _ in range(self._wishes.qsize()):
+            self._wishes.get_nowait()()
 
     def _ask(self, timeout: float) -> Sequence[Batch | Reject] | None:
         try:
@@ -160,21 +248,46 @@ class Engine:
             detail = str(refusal).removeprefix(f"{item.stream}: ")
             self._reject(refusal.reason, item.stream, detail, len(item.time))
             return
-        self.fleet.counters.heard[stream.index] = now
+        self.fleet.hear(stream, now)
         batch = self._sift(item, stream)
         start, count = 0, FIRST_ROWS
         while start < len(batch.time):
             if self._overdue():
                 self._log.warn("stopped", stream.name, f"{stream.name}: left unread", len(batch.time) - start)
                 return
-            part = slice(start, start + count)
+            stop = start + count
+            if stream.calendar.windows:
+                stop = min(stop, self._maintain(stream, batch, start))
+            part = slice(start, stop)
             began = self.clock.monotonic()
             result = self._learn(Batch(batch.stream, batch.time[part], batch.values[part], batch.channels), stream)
             seconds = self.clock.monotonic() - began
             yield result
-            start += count
+            start = stop
             affordable = int(count * SLICE_SECONDS / max(seconds, 1e-6))
             count = max(1, min(affordable, 2 * count, SLICE_BYTES // (24 * max(result.forecast[0].size, 1))))
+
+    def _maintain(self, stream: Stream, batch: Batch, start: int) -> int:
+        """Mute what is muted at row `start` of a batch; the row up to which that stays so."""
+        span = stream.calendar.at(int(batch.time[start]))
+        muted = span.alarms * MUTE_ALARMS | span.learning * MUTE_LEARNING
+        if muted != self.fleet.counters.muted[stream.index]:
+            self._mute(stream, muted)
+        return int(np.searchsorted(batch.time, span.end))
+
+    def _mute(self, stream: Stream, muted: int) -> None:
+        stream.model.mute(alarms=bool(muted & MUTE_ALARMS), learning=bool(muted & MUTE_LEARNING))
+        before = int(self.fleet.counters.muted[stream.index])
+        self.fleet.counters.muted[stream.index] = muted
+        if muted != before:
+            what = ("nothing is", "alarms are", "learning is", "alarms and learning are")[muted]
+            fields = {
+                "stream": stream.name,
+                "alarms": bool(muted & MUTE_ALARMS),
+                "learning": bool(muted & MUTE_LEARNING),
+            }
+            text = f"{stream.name}: {what} muted"
+            logger.info(text, extra={"event": "maintenance", "fields": fields})
 
     def _overdue(self) -> bool:
         """Whether a stop was asked for DRAIN seconds ago: what has arrived and is not learned yet is then left."""
@@ -207,21 +320,36 @@ class Engine:
         began = self.clock.monotonic()
         rows = model.run(np.ascontiguousarray(batch.time, np.int64), values)
         self.tally.step(self.clock.monotonic() - began, count)
-        alarms, counters.culprit[i] = alarms_of(batch, stream.channels, rows, int(counters.culprit[i]))
+        conditions, muted = stream.conditions, int(counters.muted[i])
+        why = conditions.arena["why"]
+        alarms, counters.culprit[i] = alarms_of(batch, stream.channels, rows, int(counters.culprit[i]), why)
+        for alarm in alarms:
+            if alarm.phase == "started":
+                counters.alarms[i] += 1
+                counters.since[i] = alarm.since
+        found = conditions.run(
+            batch.time,
+            values,
+            rows.expected,
+            rows.lower,
+            rows.upper,
+            muted=bool(muted & MUTE_ALARMS),
+            learn=not muted & MUTE_LEARNING,
+        )
+        if found:
+            alarms = sorted(alarms + found, key=lambda alarm: alarm.time)
+            for cause, channels in conditions.told().items():
+                counters.conditions[i, CONDITIONS.index(cause)] = channels
         for place, row in enumerate((values, rows.expected, rows.lower, rows.upper)):
             stream.latest[place] = row[-1]
         counters.samples[i] += count
         counters.time[i] = batch.time[-1]
         counters.score[i] = rows.score[-1]
-        counters.interval[i] = model.interval
+        counters.interval[i] = conditions.interval or model.interval
         counters.active[i] = model.alarm
         newest = int(batch.time[-1])
         self.tally.newest = newest if self.tally.newest is None else max(self.tally.newest, newest)
-        counters.alarms[i] += sum(alarm.raised for alarm in alarms)
-        for alarm in alarms:
-            level = logging.WARNING if alarm.raised else logging.INFO
-            event = "alarm" if alarm.raised else "cleared"
-            logger.log(level, describe(alarm), extra={"event": event, "fields": asdict(alarm)})
+        self._tell(alarms)
         return Result(
             stream=stream.name,
             channels=stream.channels,
@@ -238,6 +366,39 @@ class Engine:
             level=self.fleet.recipe.level,
             interval=model.interval,
             warming=rows.warming,
+            alarms=alarms,
+        )
+
+    def _tell(self, alarms: Sequence[Alarm]) -> None:
+        """Log alarms, and count the conditions among them."""
+        for alarm in alarms:
+            condition = alarm.cause in CONDITIONS
+            if condition and alarm.phase == "started":
+                self.fleet.counters.condition_starts[CONDITIONS.index(alarm.cause)] += 1
+            level = logging.INFO if alarm.phase == "resolved" else logging.WARNING
+            event = CONDITION if condition else LOG_EVENTS[alarm.phase]
+            logger.log(level, describe(alarm), extra={"event": event, "fields": log_fields(alarm)})
+
+    def _without_rows(self, stream: Stream, alarms: list[Alarm]) -> Result:
+        """A result that has alarms alone."""
+        none, channels, horizon = np.zeros(0), len(stream.channels), self.fleet.recipe.horizon
+        table, ahead = np.zeros((0, channels)), np.zeros((0, horizon, channels))
+        return Result(
+            stream=stream.name,
+            channels=stream.channels,
+            time=np.zeros(0, np.int64),
+            values=table,
+            expected=table,
+            lower=table,
+            upper=table,
+            score=none,
+            share=table,
+            forecast=ahead,
+            forecast_lower=ahead,
+            forecast_upper=ahead,
+            level=self.fleet.recipe.level,
+            interval=stream.model.interval,
+            warming=np.zeros(0, np.bool_),
             alarms=alarms,
         )
 
@@ -263,13 +424,51 @@ class Engine:
             return
         self._housekept = now
         self._log.flush()
-        silent = {stream.name for stream in self.fleet.silent(now)}
-        for event, names in (("silent", silent - self._silent), ("heard", self._silent - silent)):
-            state = "is silent" if event == "silent" else "is heard again"
-            level = logging.WARNING if event == "silent" else logging.INFO
-            for name in sorted(names)[:NAMED]:
-                logger.log(level, f"{name} {state}", extra={"event": event, "fields": {"stream": name}})
-            if len(names) > NAMED:
-                more = len(names) - NAMED
-                logger.log(level, f"… and {more} more: {state}", extra={"event": event, "fields": {"more": more}})
-        self._silent = silent
+        self._look_for_silence(now)
+
+    def _look_for_silence(self, now: float) -> None:
+        """Tell of the streams that are silent now, and of those that are so no longer."""
+        silent = self.fleet.silent(now)
+        if not silent and not self._silent:
+            return
+        wall = self.clock.now()
+        names = {stream.name for stream in silent}
+        heard = [self.fleet[name] for name in self._silent if name not in names]
+        fresh = [s for s in silent if s.name not in self._silent and not s.calendar.at(wall).alarms]
+        told: dict[Phase, list[Alarm]] = {"started": [], "resolved": []}
+        for stream in sorted(fresh, key=lambda s: s.name):
+            quiet = self.fleet.quiet(stream, now)
+            self._silent[stream.name] = wall - round(quiet * 1e9)
+            told["started"].append(self._silence(stream, "started", wall, quiet))
+        for stream in sorted(heard, key=lambda s: s.name):
+            told["resolved"].append(self._silence(stream, "resolved", wall, max(self.fleet.quiet(stream, now), 0.0)))
+            del self._silent[stream.name]
+        for phase, alarms in told.items():
+            self._tell(alarms[:NAMED])
+            if len(alarms) > NAMED:
+                more, started = len(alarms) - NAMED, phase == "started"
+                if started:
+                    self.fleet.counters.condition_starts[SILENT] += more
+                state = "silent" if started else "heard again"
+                fields = {"cause": "silent", "phase": phase, "more": more}
+                level = logging.WARNING if started else logging.INFO
+                logger.log(level, f"… and {more} more: {state}", extra={"event": CONDITION, "fields": fields})
+            if alarms:
+                self._publish([self._without_rows(self.fleet[alarm.stream], [alarm]) for alarm in alarms])
+
+    def _silence(self, stream: Stream, phase: Phase, wall: int, quiet: float) -> Alarm:
+        counters, i = self.fleet.counters, stream.index
+        counters.conditions[i, SILENT] = phase == "started"
+        return Alarm(
+            stream=stream.name,
+            time=wall,
+            phase=phase,
+            score=math.nan,
+            channel="",
+            value=quiet,
+            expected=float(counters.interval[i]),
+            lower=math.nan,
+            upper=self.fleet.patience(stream),
+            since=self._silent[stream.name],
+            cause="silent",
+        )

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from streamrnn._bind import compiled_so_far
 from streamrnn.engine.fleet import Stream
 from streamrnn.engine.loop import Engine
+from streamrnn.engine.ports import CONDITIONS
 from streamrnn.engine.tally import STEP_SECONDS
 
 
@@ -94,10 +95,22 @@ class EngineCollector(Collector):
         yield GaugeMetricFamily(
             "streamrnn_streams_suppressed", "Streams without metrics of their own for want of room.", value=suppressed
         )
-        yield _counter("streamrnn_alarms", "Alarms raised.", fleet.counters.alarms.sum())
-        yield GaugeMetricFamily(
-            "streamrnn_alarms_active", "Alarms that are on.", value=float(fleet.counters.active.sum())
-        )
+        counters = fleet.counters
+        yield _counter("streamrnn_alarms", "Events started.", counters.alarms.sum())
+        yield GaugeMetricFamily("streamrnn_alarms_active", "Events that last.", value=float(counters.active.sum()))
+        refusing = sum(stream.model.refusing for stream in fleet)
+        yield GaugeMetricFamily("streamrnn_streams_refusing", "Streams whose event is refused.", value=refusing)
+        muted = float(np.count_nonzero(counters.muted[: len(fleet)]))
+        yield GaugeMetricFamily("streamrnn_streams_muted", "Streams in maintenance.", value=muted)
+        active = GaugeMetricFamily("streamrnn_conditions_active", "Conditions that hold, by kind.", labels=["kind"])
+        started = CounterMetricFamily("streamrnn_conditions", "Conditions that began, by kind.", labels=["kind"])
+        for kind, holding, begun in zip(
+            CONDITIONS, counters.conditions[: len(fleet)].sum(0), counters.condition_starts, strict=True
+        ):
+            active.add_metric([kind], float(holding))
+            started.add_metric([kind], float(begun))
+        yield active
+        yield started
         if fleet.recipe.audit:
             known = [cosine for s in fleet if not np.isnan(cosine := s.model.gradient_cosine)]
             yield GaugeMetricFamily(
@@ -119,18 +132,30 @@ class EngineCollector(Collector):
         counters = self._engine.fleet.counters
         samples = CounterMetricFamily("streamrnn_stream_samples", "Samples judged and learned.", labels=["stream"])
         score = GaugeMetricFamily("streamrnn_stream_score", "Anomaly score of the newest sample.", labels=["stream"])
-        alarm = GaugeMetricFamily("streamrnn_stream_alarm", "1 while an alarm is on.", labels=["stream"])
-        alarms = CounterMetricFamily("streamrnn_stream_alarms", "Alarms raised.", labels=["stream"])
+        alarm = GaugeMetricFamily("streamrnn_stream_alarm", "1 while an event lasts.", labels=["stream"])
+        alarms = CounterMetricFamily("streamrnn_stream_alarms", "Events started.", labels=["stream"])
+        muted = GaugeMetricFamily("streamrnn_stream_muted", "1 in maintenance.", labels=["stream"])
         families = (
             (samples, counters.samples),
             (score, counters.score),
             (alarm, counters.active),
             (alarms, counters.alarms),
+            (muted, counters.muted > 0),
         )
         for family, numbers in families:
             for stream in streams:
                 family.add_metric([stream.name], float(numbers[stream.index]))
             yield family
+        refusing = GaugeMetricFamily("streamrnn_stream_refusing", "1 while its event is refused.", labels=["stream"])
+        condition = GaugeMetricFamily(
+            "streamrnn_stream_condition", "Channels of which it holds; silent, rate: 0 or 1.", labels=["stream", "kind"]
+        )
+        for stream in streams:
+            refusing.add_metric([stream.name], float(stream.model.refusing))
+            for kind, holding in zip(CONDITIONS, counters.conditions[stream.index], strict=True):
+                condition.add_metric([stream.name, kind], float(holding))
+        yield refusing
+        yield condition
         if self._engine.fleet.recipe.audit:
             cosine = GaugeMetricFamily(
                 "streamrnn_stream_gradient_cosine_ratio",

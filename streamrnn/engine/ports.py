@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -49,25 +49,53 @@ class Reject:
     count: int = 1
 
 
+Phase = Literal["started", "ongoing", "resolved"]
+Cause = Literal["odd", "range", "missing", "silent", "flat", "rate"]
+CONDITIONS: tuple[Cause, ...] = ("missing", "silent", "flat", "rate")
+"""Causes that are not of values that came, but of the data itself."""
+
+
+@dataclass(slots=True, frozen=True)
+class Part:
+    """One channel's part in the start of an event."""
+
+    channel: str
+    share: float
+    """Of the score, 0 … 1."""
+    expected: float
+    """What was expected of it."""
+
+
 @dataclass(slots=True, frozen=True)
 class Alarm:
-    """One change of one stream's alarm: raised once when an event begins, cleared once when it has ended."""
+    """A change of one stream's event: told once when it starts, once when it has lasted an hour, once when it is over.
+
+    A condition of the data is an event as well, of one cause and channel; it starts and is resolved.
+    """
 
     stream: str
     time: int
-    """Nanoseconds since 1970 of the sample that changed it."""
-    raised: bool
-    """True: an event begins. False: it has ended."""
+    """Nanoseconds since 1970 of the sample that changed it; of silence, of this machine's clock."""
+    phase: Phase
     score: float
-    """Anomaly score in [0, 1) of that sample; for a cleared alarm the highest of the event."""
+    """Anomaly score in [0, 1) of that sample; of an event that goes on or is resolved the highest so far. NaN for a
+    condition."""
     channel: str
-    """The channel with the largest share of the score."""
+    """The channel that it started with; empty for silence and rate, which are of the stream."""
     value: float
+    """Of the channel now. Rate: seconds between samples; silence: seconds without one; missing: NaN."""
     expected: float
+    """In its place. Rate and silence: the expected seconds between samples."""
     lower: float
+    """Lower end of what would not be told."""
     upper: float
     since: int
     """Nanoseconds since 1970 of the event's first sample."""
+    cause: Cause = "odd"
+    """odd: what came was not expected; range: it was out of the range of good data; missing: no values of a channel;
+    silent: nothing of the stream; flat: a value that does not move; rate: another sampling interval."""
+    why: tuple[Part, ...] = ()
+    """Each channel's part when the event started; empty for a condition."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Conditions of the data itself: values that fail to come, a value that is stuck, another sampling interval.
+"""Conditions of the data itself: values that fail to come, a silent stream, a stuck value, another sampling interval.
 
 Each is calibrated by the stream: what it does by nature is no condition.
 
@@ -6,6 +6,8 @@ Each is calibrated by the stream: what it does by nature is no condition.
               value have become more frequent
     FLAT      a channel that moves has not moved for 3 of its usual waits and 15 deviations, and for longer than half
               as long again as the third longest wait of late
+    SILENT    nothing has come for 3 expected intervals, and 15 mean deviations of the times at which something comes;
+              this by the clock of this machine, all else by the rows' own times
     RATE      the interval between rows is more than 1.5 times longer, or shorter, than expected: for two rows that are
               late, three that are early, or as often as a change of frequency shows
 
@@ -71,6 +73,10 @@ RAREST = 1e-3  # shares below it are not believed: so three rows in succession r
 BAR, LATE_BAR = 13.8, 12.0  # nats; of late rows two are enough: they take three expected intervals
 RARE, FREQUENT_BAR = 0.01, 20.0  # where the share is larger, its estimate is what errs: a higher bar
 DRIFT = 1.0 / 64.0  # weight of a gap in the expected interval
+SILENCE = 3.0  # expected intervals
+SHORTEST_SILENCE, FIRST_SILENCE = 1.0, 5.0  # seconds, once and before the rhythm of arrivals is settled
+SETTLED = 8  # arrivals
+RHYTHM = 1.0 / 64.0  # least weight of one arrival
 ADOPT_ROWS, ADOPT_SECONDS = 50, 3600.0  # after which a new interval is the expected one, whichever is first
 
 
@@ -299,3 +305,51 @@ def conditions_run(
             if holds[k] == 0:
                 since[k] = 0
     return int(time.shape[0])
+
+
+@kernel
+def silence_limit(asked: float, interval: float, arrivals: int, rhythm: float, unrest: float) -> float:
+    """Seconds without anything of a stream after which it is silent.
+
+    asked     by the user; 0: by what the stream does
+    interval  seconds between rows by their own times, 0: not known
+    arrivals  times that something came: rows or blocks of them; rhythm and unrest: mean seconds between these times by
+              this machine's clock, and their mean deviation
+    """
+    if asked > 0.0:
+        return asked
+    if arrivals < SETTLED:
+        return max(SILENCE * interval, FIRST_SILENCE)
+    usual = max(interval, rhythm)
+    return max(SILENCE * usual + DEVIATIONS * unrest, SHORTEST_SILENCE if usual > 0.0 else FIRST_SILENCE)
+
+
+@kernel
+def arrival_observe(
+    i: int, now: float, excuse: float, asked: float, interval: Array, arrivals: Array, rhythm: Array, unrest: Array,
+    heard: Array,
+) -> None:  # fmt: skip
+    """Something of stream i has come at second `now`, `excuse` seconds of which could not be heard in any case.
+
+    A stream that was silent has no other rhythm for that: its gap counts as the longest that is no silence.
+    """
+    if arrivals[i] > 0:
+        gap = max(now - heard[i] - excuse, 0.0)
+        if arrivals[i] >= SETTLED:
+            gap = min(gap, silence_limit(asked, interval[i], arrivals[i], rhythm[i], unrest[i]))
+        w = max(1.0 / arrivals[i], RHYTHM)
+        rhythm[i] += w * (gap - rhythm[i])
+        unrest[i] += w * (abs(gap - rhythm[i]) - unrest[i])
+    arrivals[i] += 1
+    heard[i] = now
+
+
+@kernel
+def silent_streams(
+    now: float, excuse: float, asked: float, interval: Array, arrivals: Array, rhythm: Array, unrest: Array,
+    heard: Array, silent: Array,
+) -> None:  # fmt: skip
+    """Which streams are silent at second `now`: 1 or 0 into silent, (streams,)."""
+    for i in range(silent.shape[0]):
+        limit = silence_limit(asked, interval[i], arrivals[i], rhythm[i], unrest[i])
+        silent[i] = 1 if now - heard[i] - excuse > limit else 0

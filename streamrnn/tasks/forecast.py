@@ -211,7 +211,8 @@ class Forecaster:
         autoregression that run beside it, since the start; NaN before the first forecast is judged."""
         s = self.statistics
         best = np.minimum(s["absolute_change"], np.minimum(s["absolute_ar_error"], s["absolute_seasonal_error"]))
-        return 1.0 - np.divide(s["absolute_error"], best, out=np.full(len(best), np.nan), where=best > 0.0)
+        ratio: Floats = np.divide(s["absolute_error"], best, out=np.full(len(best), np.nan), where=best > 0.0)
+        return 1.0 - ratio
 
     @property
     def seasons(self) -> list[int]:

@@ -1,182 +1,397 @@
 """The forecaster a second time: the whole way of a sample in plain NumPy, to hold the compiled loop against.
 
-Written from the description (docs/architecture.md), not from the kernels: full influence instead of folded blocks, the
-covariance as a matrix instead of its factors, the past as a list of records instead of rings. Elman cell, exact RTRL,
-RMSprop, float64. What begins only after hundreds of rows or on wild values (the look over the start, the cap of the
-covariance, the guards) is left out.
+Written from the descriptions, not from the kernels: full influence instead of folded blocks, covariances as matrices
+instead of their factors, the past as lists instead of rings and running sums. Elman cell, exact RTRL, RMSprop or the
+decoupled extended Kalman filter, both tiers, float64. Which seasons are in force, and how much of a row is learned (the
+gate of a Detector), is given.
+
+Left out are the bands, and what begins only after thousands of rows or on wild values: the look over the start, the
+caps of the covariances, the ends of the rings, the guards.
 """
 
 from __future__ import annotations
 
-import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from streamrnn._types import Array, Bools, Floats
+from streamrnn._types import Array, Floats
 from streamrnn.tasks.recipe import Recipe
 
 HALF_LIFE = 1386.0
 RATE = 1e-3
+BOUND = 30.0
+MEANS = (4.0, 16.0, 64.0, 256.0, 1024.0)
+BLOCKS, RELATIVES, HEARD, HARMONICS, RECENT = 20, 8, 3, 8, 2
+SEASONAL = 8 + 2 * HARMONICS * (1 + RECENT + 3)
+
+
+def clip(a: Floats | float, bound: Floats | float) -> Floats:
+    """a, brought into ±bound."""
+    return np.clip(np.asarray(a, np.float64), -np.asarray(bound), bound)
 
 
 @dataclass
-class Record:
-    """What was said after one row."""
+class Linear:
+    """Direct heads by recursive least squares; P as a matrix."""
 
-    base: Floats
-    scale: Floats
-    valid: Bools
-    features: Floats
-    gain: Floats
-    net: Floats
-    forecast: Floats
-    half: Floats
+    heads: Floats
+    """(H, F)"""
+    P: Floats
+    """(F, F)"""
+
+    @classmethod
+    def new(cls, horizon: int, variance: Floats) -> Linear:
+        """All heads 0, features as uncertain as `variance` says."""
+        return cls(np.zeros((horizon, len(variance))), np.diag(variance))
+
+    def gain(self, f: Floats, keep: float) -> Floats:
+        """Gain of features f; P takes them in."""
+        pf = self.P @ f
+        gain: Floats = pf / (keep + f @ pf)
+        self.P = (self.P - np.outer(gain, pf)) / keep
+        return gain
+
+    def forget(self, count: int, variance: float) -> None:
+        """Of the first `count` features nothing is known any more; of the others all that was known without them."""
+        self.heads[:, :count] = 0.0
+        self.P[:count] = self.P[:, :count] = 0.0
+        self.P[range(count), range(count)] = variance
+
+
+@dataclass
+class Asked:
+    """What one row asked of one channel: features and gains of each expert, and what each expert said."""
+
+    base: float
+    scale: float
+    valid: bool
+    features: dict[str, Floats]
+    gains: dict[str, Floats]
+    said: dict[str, Floats]
+    mix: Floats = field(default_factory=lambda: np.zeros(0))
+
+
+class Filter:
+    """The decoupled extended Kalman filter, a group a unit: P_g as matrices (n, q, q)."""
+
+    P0, DRIFT, SHARE, LEAST = 0.1, 1e-6, 0.001, 1e-6
+
+    def __init__(self, theta: Floats) -> None:
+        n, q = theta.shape
+        self.P, self.noise, self.steps = np.tile(self.P0 * np.eye(q), (n, 1, 1)), 1.0, 0
+
+    def move(self, theta: Floats, slope: Floats, error: float) -> None:
+        """theta (n, q) by the error of an output whose slope is H (n, q)."""
+        self.noise += self.SHARE * (error**2 - self.noise)
+        ph = np.einsum("gpq,gq->gp", self.P, slope)
+        A = max(self.noise, self.LEAST) + np.sum(ph * slope)
+        theta += ph * error / A
+        self.P -= np.einsum("gp,gq->gpq", ph, ph) / A
+        q = theta.shape[1]
+        turn = self.steps % q
+        self.P[:, turn, turn] += np.maximum(np.minimum(self.DRIFT * q, self.P0 - self.P[:, turn, turn]), 0.0)
+        self.steps += 1
+
+
+class RmsProp:
+    """Steps along the gradient, in units of its root mean square."""
+
+    def __init__(self, theta: Floats, rate: float) -> None:
+        self.v, self.steps, self.rate = np.zeros_like(theta), 0, rate
+
+    def move(self, theta: Floats, slope: Floats, error: float) -> None:
+        """theta (n, q) by the error of an output whose slope is (n, q)."""
+        grad = -error * slope
+        self.steps += 1
+        self.v = 0.999 * self.v + 0.001 * grad**2
+        theta -= self.rate * grad / (np.sqrt(self.v / (1 - 0.999**self.steps)) + 1e-8)
+
+
+class Channel:
+    """One channel: its level, its net, its experts, and their records."""
+
+    def __init__(self, recipe: Recipe, channels: int, theta: Floats) -> None:
+        n, lags, h, full = recipe.units, recipe.lags, recipe.horizon, recipe.tier == "full"
+        heard = min(channels - 1, HEARD) if full else 0
+        self.gates = 1 + (heard if channels <= HEARD + 1 else 0)
+        self.theta, self.s, self.influence = theta.copy(), np.zeros(n), np.zeros((n, *theta.shape))
+        assert recipe.update in ("rmsprop", "dekf")
+        self.update: Filter | RmsProp = (
+            Filter(theta) if recipe.update == "dekf" else RmsProp(theta, recipe.learning_rate or RATE)
+        )
+        older = 0.1 / np.arange(1, lags + 1)
+        net, ar = np.r_[np.full(n, 0.1), older, [0.1] * (4 + 2 * heard + n * self.gates)], np.r_[older, 0.1]
+        self.experts = {"ar": Linear.new(h, ar), "net": Linear.new(h, net)}
+        if full:
+            size = SEASONAL + BLOCKS + 4 * min(channels - 1, RELATIVES) + lags + len(MEANS) + n + 1
+            self.experts["wide"] = Linear.new(h, np.ones(size))
+        self.error, self.mixerror, self.judged = np.ones(h), np.zeros(h), np.zeros(h)
+        names = [*self.experts, "seasonal"] if full else list(self.experts)
+        self.regret = {"stay": np.ones((2, h))} | {name: np.zeros((2, h)) for name in names}
+        self.asked: list[Asked] = []
+        self.kept: list[float] = []
+        self.means = np.zeros(len(MEANS))
+        self.seen = self.stale = 0
+        self.first = self.mean = self.variance = self.change = self.short = self.last = self.known = self.missed = 0.0
+        self.relatives: list[int] = []
+
+    @property
+    def scale(self) -> float:
+        """The unit of change."""
+        return float(np.sqrt(self.change) + 1e-3 * np.sqrt(self.variance)) if self.change > 0 else 0.0
+
+    @property
+    def level(self) -> float:
+        """The last value, standardised."""
+        spread = np.sqrt(self.variance)
+        return float(clip((self.last - self.mean) / spread, 5)) if spread > 0 else 0.0
+
+    @property
+    def moved(self) -> float:
+        """The last change, in its unit."""
+        return float(clip(-self.ago(1) / self.scale, 5)) if self.scale > 0 else 0.0
+
+    def ago(self, lag: int) -> float:
+        """The value `lag` rows ago less the last; 0 where it is not known."""
+        return self.kept[-1 - lag] - self.kept[-1] if 0 < lag < len(self.kept) else 0.0
+
+    def mean_ago(self, nearest: int, farthest: int) -> float:
+        """Mean of the values so many rows ago less the last; 0 where one is not known, or there are none."""
+        if farthest < nearest or farthest + 1 >= len(self.kept):
+            return 0.0
+        return float(np.mean(self.kept[len(self.kept) - 1 - farthest : len(self.kept) - nearest])) - self.kept[-1]
 
 
 class ReferenceForecaster:
-    """The model of `recipe` for c channels, with the given initial weights (n, 3 c + … as ELMAN lays them out)."""
+    """The model of `recipe` for as many channels as there are initial weights (n, q), q as ELMAN lays them out."""
 
-    def __init__(self, c: int, recipe: Recipe, theta: Floats, variance: Floats) -> None:
-        n, h = recipe.units, recipe.horizon
-        self.c, self.n, self.h, self.lags, self.rate = c, n, h, recipe.lags, recipe.learning_rate or RATE
-        self.miss_rate = 1.0 - recipe.level
-        self.theta, self.v, self.updates = theta.copy(), np.zeros_like(theta), 0
-        self.s, self.influence = np.zeros(n), np.zeros((n, *theta.shape))
-        self.covariance = np.diag(variance)
-        self.weights = np.zeros((h, c, len(variance)))
-        self.past: list[Record] = []
+    def __init__(self, recipe: Recipe, thetas: list[Floats]) -> None:
+        self.recipe, self.full = recipe, recipe.tier == "full"
+        self.season, self.longer, self.turn = 0, 0, 0.0
+        self.c = len(thetas)
+        self.channels = [Channel(recipe, self.c, theta) for theta in thetas]
         self.time = self.interval = 0.0
-        self.seen, self.stale = np.zeros(c, int), np.zeros(c, int)
-        self.mean, self.variance, self.change = np.zeros(c), np.zeros(c), np.zeros(c)
-        self.short, self.last, self.known = np.zeros(c), np.zeros(c), np.zeros(c)
-        self.changes: list[Floats] = []
-        self.sigma, self.mixerror, self.judged = np.zeros((h, c)), np.zeros((h, c)), np.zeros((h, c))
-        self.error = np.ones((h, c))
-        normal = statistics.NormalDist().inv_cdf(0.5 + 0.5 * recipe.level)
-        self.quantile = np.full((h, c), normal / np.sqrt(2.0 / np.pi))
-        self.regret, self.squares = np.zeros((h, c, 2)), np.zeros((h, c, 2))
-        self.regret[..., 0] = self.squares[..., 0] = 1.0
+        self.rows = 0
+        self.gate = np.ones(self.c)
+        k = np.arange(1, recipe.horizon + 1)
+        self.bounds = BOUND * np.sqrt(k)
 
-    def step(self, time: float, x: Floats) -> tuple[Floats, Floats]:
-        """Learn from x (c,) at `time` seconds; the forecasts and half-widths (h, c) issued after it."""
-        rows, here = len(self.past), np.isfinite(x)
+    def step(
+        self, time: float, x: Floats, seasons: tuple[int, int] = (0, 0), gate: Floats | None = None, boost: float = 0.0
+    ) -> Floats:
+        """Learn from x (C,) at `time` seconds; the forecasts (H, C) issued after it, NaN for a channel not seen yet.
+
+        seasons  rows of the shortest and the longest season in force now, 0: none
+        gate     (C,) share of the row that is learned: all of it, if None
+        boost    least weight of level and scale
+        """
+        rows, here = self.rows, np.abs(np.nan_to_num(x, nan=np.inf)) <= 1e150
+        present = [c for c in range(self.c) if here[c]]
         elapsed, self.time = time - self.time, time
         if rows == 1:
             self.interval = elapsed
         elif rows > 1:
-            self.interval += max(1 / 256, 1 / rows) * (min(elapsed, 4 * self.interval) - self.interval)
-        age = min(elapsed / self.interval, 2.0) if rows else 1.0
-        keep, slow, quick = 2 ** (-age / HALF_LIFE), 1 - 2 ** (-2 * age / HALF_LIFE), 1 - 2 ** (-age / 4)
-        self._judge(x, here, keep, slow)
-        if rows and (here & self.past[-1].valid).any():
-            self._move_cell(x, here)
-        self._move_heads(x, here, slow)
-        self._observe(x, here, slow, quick)
-        return self._issue(keep, rows)
-
-    def _targets(self, x: Floats, here: Bools) -> list[tuple[int, int, Record, float]]:
-        return [(k, c, r, float((x[c] - r.base[c]) / r.scale[c])) for k, r in enumerate(self.past[::-1][: self.h])
-                for c in range(self.c) if here[c] and r.valid[c]]  # fmt: skip
-
-    def _judge(self, x: Floats, here: Bools, keep: float, slow: float) -> None:
-        for k, c, r, _target in self._targets(x, here):
-            bound, w = 30 * np.sqrt(k + 1), max(slow, 1 / (self.judged[k, c] + 1))
-            raw = r.forecast[k, c] - x[c]
-            missed = self.quantile[k, c] < 0 or abs(raw) > r.half[k, c]
-            self.quantile[k, c] += 0.05 * (missed - self.miss_rate)
-            e = raw / r.scale[c]
-            self.sigma[k, c] += w * (min(abs(e), bound) - self.sigma[k, c])
-            if self.judged[k, c] > 20:
-                e = np.clip(e, -self.mixerror[k, c], self.mixerror[k, c])
-            e = np.clip(e, -bound, bound)
-            self.mixerror[k, c] += w * (abs(e) - self.mixerror[k, c])
-            for i, expert in enumerate((r.base[c], r.net[k, c])):
-                regret = e * np.clip((r.forecast[k, c] - expert) / r.scale[c], -bound, bound)
-                self.regret[k, c, i] = keep * self.regret[k, c, i] + regret
-                self.squares[k, c, i] = keep * self.squares[k, c, i] + regret**2
-            self.judged[k, c] += 1
-
-    def _move_cell(self, x: Floats, here: Bools) -> None:
-        r, e = self.past[-1], np.zeros(self.n)
-        for k, c, _r, target in self._targets(x, here):
-            if k == 0:
-                miss = np.clip(target, -30, 30) - self.weights[0, c] @ r.features
-                limit = 3 * self.error[0, c]
-                e -= self.weights[0, c, : self.n] * np.clip(miss, -limit, limit) / self.c
-        grad = np.einsum("i,ijq->jq", e, self.influence)
-        self.updates += 1
-        self.v = 0.999 * self.v + 0.001 * grad**2
-        self.theta -= self.rate * grad / (np.sqrt(self.v / (1 - 0.999**self.updates)) + 1e-8)
-
-    def _move_heads(self, x: Floats, here: Bools, slow: float) -> None:
-        for k, c, r, target in self._targets(x, here):
-            bound = 30 * np.sqrt(k + 1)
-            miss = np.clip(target, -bound, bound) - self.weights[k, c] @ r.features
-            miss = np.clip(miss, -3 * self.error[k, c], 3 * self.error[k, c])
-            self.weights[k, c] += r.gain * miss
-            self.error[k, c] += max(slow, 1 / (self.judged[k, c] + 1)) * (abs(miss) - self.error[k, c])
-
-    def _observe(self, x: Floats, here: Bools, slow: float, quick: float) -> None:
-        changes = np.zeros(self.c)
+            w = max(1 / 256, 1 / rows, 1 / 16 if elapsed * 16 < self.interval else 0)
+            self.interval += w * (min(elapsed, 4 * self.interval) - self.interval)
+        self.age = min(elapsed / self.interval, 2.0) if rows else 1.0
+        self.keep, self.slow = 2 ** (-self.age / HALF_LIFE), 1 - 2 ** (-2 * self.age / HALF_LIFE)
+        for c in present:
+            self._judge(self.channels[c], x[c], self.gate[c])
+        self.gate = np.ones(self.c) if gate is None else gate.copy()
+        for c in present:
+            self._learn(self.channels[c], x[c], self.gate[c])
         for c in range(self.c):
-            if not here[c] and not self.seen[c]:
-                continue
-            value = x[c] if here[c] else self.past[-1].forecast[0, c]
-            if not self.seen[c]:
-                self.known[c] = self.last[c] = self.short[c] = self.mean[c] = value
-            changes[c] = value - self.last[c]
-            if here[c]:
-                young, n = self.seen[c] < 8, self.seen[c]
-                if n:
-                    d = abs(value - self.known[c]) / np.sqrt(1 + self.stale[c])
-                    if not young and self.change[c] > 0:
-                        d = min(d, 30 * np.sqrt(self.change[c]))
-                    self.change[c] += max(slow, 1 / n) * (d * d - self.change[c])
-                w, d = max(slow, 1 / (n + 1)), value - self.mean[c]
-                if not young:
-                    limit = 30 * max(np.sqrt(self.variance[c]), np.sqrt(self.change[c]))
-                    d = np.clip(d, -limit, limit)
-                self.mean[c] += w * d
-                self.variance[c] = (1 - w) * (self.variance[c] + w * d * d)
-                self.seen[c] += 1
-                self.known[c] = value
-            self.short[c] += quick * (value - self.short[c])
-            self.last[c] = value
-            self.stale[c] = 0 if here[c] else self.stale[c] + 1
-        self.changes.append(changes)
+            self._observe(self.channels[c], x[c] if here[c] else None, self.gate[c], boost)
+        self._turn(*seasons)
+        for c in range(self.c):
+            self._say(c)
+        self.rows += 1
+        return np.array([a.asked[-1].mix if a.seen else np.full(self.recipe.horizon, np.nan) for a in self.channels]).T
 
-    def _issue(self, keep: float, rows: int) -> tuple[Floats, Floats]:
-        scale = np.where(self.change > 0, np.sqrt(self.change) + 1e-3 * np.sqrt(self.variance), 0.0)
-        per_scale = np.divide(1.0, scale, out=np.zeros(self.c), where=scale > 0)
-        spread = np.sqrt(self.variance)
-        level = np.clip(np.divide(self.last - self.mean, spread, out=np.zeros(self.c), where=spread > 0), -5, 5)
-        recent = [self.changes[rows - i] if i <= rows else np.zeros(self.c) for i in range(self.lags)]
-        taps: Array = np.clip(np.array(recent) * per_scale, -5, 5)
-        z = np.concatenate([self.s, level, np.clip(self.changes[-1] * per_scale, -5, 5), [1.0]])
-        self.s = np.tanh(self.theta @ z)
-        slope = 1 - self.s**2
-        self.influence = np.einsum("i,ik,kjq->ijq", slope, self.theta[:, : self.n], self.influence)
-        for i in range(self.n):
-            self.influence[i, i] += slope[i] * z
-        offset = np.clip((self.short - self.last) * per_scale, -5, 5)
-        f = np.concatenate([self.s, taps.ravel(), level, offset, [1.0]])
-        some = bool(((self.seen > 0) & (self.stale == 0)).any())
-        gain = np.zeros_like(f)
-        if some:
-            pf = self.covariance @ f
-            gain = pf / (keep + f @ pf)
-            self.covariance = (self.covariance - np.outer(gain, pf)) / keep
-        bound = 30 * np.sqrt(np.arange(1, self.h + 1))[:, None]
-        change = np.clip(self.weights @ f, -bound, bound)
-        weight = np.maximum(self.regret, 0) / (self.squares + 1e-12)
-        total = weight.sum(2)
-        share = np.divide(weight[..., 1], total, out=np.zeros_like(total), where=total > 0)
-        if rows < 2 * self.lags:
-            share[:] = 0.0
-        forecast = self.last + share * change * scale
-        half = np.maximum(self.quantile, 0) * self.sigma * scale
-        self.past.append(
-            Record(self.last.copy(), scale, (scale > 0) & some, f, gain, self.last + change * scale, forecast, half)
-        )
-        return forecast, half
+    def _turn(self, season: int, longer: int) -> None:
+        """Another season, if it is not the same one measured better by less than a 32nd, and the phase of this row."""
+        if self.full and season != self.season:
+            if not season or 32 * abs(season - self.season) > self.season:
+                for a in self.channels:
+                    a.experts["wide"].forget(SEASONAL + BLOCKS, 1.0)
+                    for asked in a.asked[-self.recipe.horizon :]:
+                        if asked.valid:
+                            asked.gains["wide"][: SEASONAL + BLOCKS] = 0.0
+            self.season = season
+        self.longer = longer
+        self.turn = (self.turn + 1 / season) % 1 if season else 0.0
+        angle = 2 * np.pi * np.arange(1, HARMONICS + 1) * self.turn
+        self.phase = np.column_stack([np.sin(angle), np.cos(angle)]).ravel() if season else np.zeros(2 * HARMONICS)
+
+    def _targets(self, a: Channel, x: float) -> list[tuple[int, Asked, float]]:
+        """(horizon, row that asked, what it should have said in its units) for all that are due."""
+        due = enumerate(a.asked[::-1][: self.recipe.horizon])
+        return [(k, r, float(clip((x - r.base) / r.scale, self.bounds[k]))) for k, r in due if r.valid]
+
+    def _judge(self, a: Channel, x: float, gate: float) -> None:
+        keep = 2 ** (-4 * self.age / HALF_LIFE)
+        for k, r, _target in self._targets(a, x):
+            if gate == 0.0:
+                continue
+            bound, e = self.bounds[k], (r.mix[k] - x) / r.scale
+            if a.judged[k] > 20:
+                e = clip(e, 3 * np.sqrt(a.mixerror[k]))
+            e = float(clip(e, bound))
+            a.mixerror[k] += max(self.slow, 1 / (a.judged[k] + 1)) * (e * e - a.mixerror[k])
+            for name, record in a.regret.items():
+                other = r.base if name == "stay" else r.said[name][k]
+                regret = e * float(clip((r.mix[k] - other) / r.scale, bound))
+                record[:, k] = keep * record[:, k] + (regret, regret**2)
+            a.judged[k] += 1
+
+    def _learn(self, a: Channel, x: float, share: float) -> None:
+        targets, net = self._targets(a, x), a.experts["net"]
+        n = len(a.s)
+        if share > 0 and targets and targets[0][0] == 0:
+            _, r, target = targets[0]
+            miss = float(clip(target, BOUND)) - net.heads[0] @ r.features["net"]
+            f, w = r.features["net"], net.heads[0]
+            first = len(f) - n * a.gates
+            levels = [f[n + self.recipe.lags], *f[n + self.recipe.lags + 4 : first : 2]][: a.gates]
+            back = w[:n] + sum(level * w[first + g * n :][:n] for g, level in enumerate(levels))
+            slope = np.einsum("i,ijq->jq", back, a.influence)
+            a.update.move(a.theta, slope, share * float(clip(miss, 3 * a.error[0])))
+        for k, r, target in targets:
+            miss = target - float(net.heads[k] @ r.features["net"])
+            if k == 0:
+                a.missed = miss
+            miss = float(clip(miss, 3 * a.error[k]))
+            net.heads[k] += share * miss * r.gains["net"]
+            a.error[k] += share * max(self.slow, 1 / (a.judged[k] + 1)) * (abs(miss) - a.error[k])
+            for name in ("ar", "wide") if self.full else ("ar",):
+                heads = a.experts[name].heads
+                heads[k] += share * (target - heads[k] @ r.features[name]) * r.gains[name]
+
+    def _observe(self, a: Channel, x: float | None, gate: float, boost: float) -> None:
+        if x is None and not a.seen:
+            a.kept.append(0.0)
+            return
+        v = a.asked[-1].mix[0] if x is None else x
+        if not a.seen:
+            a.first = a.known = a.last = a.short = a.mean = v
+        if x is not None:
+            young, t = a.seen < 8, a.seen
+            if t:
+                d = abs(v - a.known) / np.sqrt(1 + a.stale)
+                if not young and a.change > 0:
+                    d = min(d, BOUND * np.sqrt(a.change))
+                a.change += gate * max(self.slow, boost, 1 / t) * (d * d - a.change)
+            w, d = gate * max(self.slow, boost, 1 / (t + 1)), v - a.mean
+            if not young:
+                d = float(clip(d, BOUND * max(np.sqrt(a.variance), np.sqrt(a.change))))
+            a.mean += w * d
+            a.variance = (1 - w) * (a.variance + w * d * d)
+            a.seen += 1
+            a.known = v
+        a.short += (1 - 2 ** (-self.age / 4)) * (v - a.short)
+        a.last = v
+        a.stale = 0 if x is not None else a.stale + 1
+        kept, level = v - a.first, a.mean - a.first
+        if a.seen > 8:
+            kept = level + float(clip(kept - level, BOUND * max(np.sqrt(a.variance), np.sqrt(a.change))))
+        a.means = a.means + (1 - 2 ** (-self.age / np.array(MEANS))) * (kept - a.means) if a.kept else a.means + kept
+        a.kept.append(kept)
+
+    def _say(self, c: int) -> None:
+        a, h, lags, n = self.channels[c], self.recipe.horizon, self.recipe.lags, self.recipe.units
+        scale = a.scale
+        unit = 1 / scale if scale > 0 else 0.0
+        if self.c - 1 <= RELATIVES:
+            a.relatives = [d for d in range(self.c) if d != c]
+        others = np.zeros((min(self.c - 1, HEARD) if self.full else 0, 2))
+        for i, d in enumerate(a.relatives[: len(others)]):
+            b = self.channels[d]
+            others[i] = (b.level, b.moved) if b.scale > 0 else (0.0, 0.0)
+        before = np.array([a.ago(i + 1) for i in range(lags)])  # values less the last
+        changes = -np.diff(before, prepend=0.0) * (np.arange(lags) < self.rows) * unit
+        if n:
+            own = (a.level, a.moved, abs(a.moved), float(clip(a.missed, 5)))
+            z = np.r_[a.s, own, others.ravel(), self.phase[:2] if self.full else [], 1.0]
+            a.s = np.tanh(a.theta @ z)
+            slope = 1 - a.s**2
+            a.influence = np.einsum("i,ik,kjq->ijq", slope, a.theta[:, :n], a.influence)
+            for i in range(n):
+                a.influence[i, i] += slope[i] * z
+        features = {
+            "net": np.r_[
+                a.s,
+                clip(changes, 5),
+                a.level,
+                clip((a.short - a.last) * unit, 5),
+                1.0,
+                abs(a.moved),
+                others.ravel(),
+                np.outer([a.level, *others[:, 0]][: a.gates], a.s).ravel(),
+            ],
+            "ar": np.r_[clip(changes, BOUND), 1.0],
+        }
+        if self.full:
+            features["wide"] = self._wide(c, before)
+        some = any(b.seen > 0 and b.stale == 0 for b in self.channels)
+        valid = some and scale > 0 and a.seen > 0 and bool(self.gate[c] > 0)
+        gains, said = {}, {}
+        for name, f in features.items():
+            if valid:
+                keep = self.keep if name != "wide" else 2 ** (-self.age / (5 * HALF_LIFE))
+                gains[name] = a.experts[name].gain(f, keep)
+            said[name] = a.last + clip(a.experts[name].heads @ f, self.bounds) * scale
+        if self.full:
+            s = self.season
+            said["seasonal"] = np.array([a.last + (a.ago(s * (k // s + 1) - 1 - k) if s else 0.0) for k in range(h)])
+        asked = Asked(a.last, scale, valid, features, gains, said)
+        weights = {
+            name: np.maximum(record[0] - (4 if name in ("ar", "seasonal") else 0) * np.sqrt(record[1]), 0)
+            / (record[1] + 1e-12)
+            for name, record in a.regret.items()
+        }
+        total = np.sum(list(weights.values()), axis=0)
+        away = sum(weights[name] * (said[name] - a.last) for name in said)
+        warm = (self.rows >= 2 * lags) & (total > 0)
+        asked.mix = a.last + np.where(warm, away / np.where(total > 0, total, 1.0), 0.0)
+        a.asked.append(asked)
+
+    def _wide(self, c: int, before: Floats) -> Floats:
+        """Features of the wide expert, in the order of tasks._wide; 0 for those of a season where there is none."""
+        a, lags, season = self.channels[c], self.recipe.lags, self.season
+        unit = 1 / a.scale if a.scale > 0 else 0.0
+        span = season if season > lags + BLOCKS else lags + 4 * BLOCKS
+        edges = [lags + i * (span - lags) // BLOCKS for i in range(BLOCKS + 1)]
+        blocks = clip(np.array([a.mean_ago(edges[i] + 1, edges[i + 1]) for i in range(BLOCKS)]) * unit, BOUND)
+        if self.c - 1 > RELATIVES and self.rows == 512 + c:
+            a.relatives = self._nearest(c)
+        others = np.zeros((min(self.c - 1, RELATIVES), 4))
+        for i, d in enumerate(a.relatives):
+            b = self.channels[d]
+            if b.scale > 0:
+                others[i] = np.array([b.ago(1), b.ago(2), b.ago(season - 1), b.means[1] - b.kept[-1]]) / b.scale
+        lagged, means = clip(before * unit, BOUND), clip((a.means - a.kept[-1]) * unit, BOUND)
+        recent = np.zeros(RECENT + 3)
+        recent[: min(lags, RECENT)] = lagged[:RECENT]
+        if season:
+            back = [season - 2, season - 1, season, season + 1]
+            far = self.longer if self.longer > 2 * season else 7 * season
+            back += [2 * season - 1, 2 * season, far - 1, far]
+            taps = clip(np.array([a.ago(lag) for lag in back]) * unit, BOUND)
+            recent[RECENT:] = taps[1], taps[2], means[2]
+            seasonal = np.r_[taps, 0.3 * self.phase, np.outer(self.phase, recent).ravel()]
+        else:
+            seasonal = np.zeros(SEASONAL)
+        found: Floats = np.r_[seasonal, blocks, clip(others, BOUND).ravel(), lagged, means, a.s, 0.1]
+        return found
+
+    def _nearest(self, c: int) -> list[int]:
+        """The channels whose changes went most with those of c over the last 512 rows, at once or a row before."""
+        changes: Array = np.diff(np.array([a.kept[self.rows - 512 : self.rows] for a in self.channels]), axis=1)
+        own, scores = changes[c], {}
+        for d in range(self.c):
+            if d != c:
+                size = np.abs(own).sum() * np.abs(changes[d]).sum()
+                together = abs(own @ changes[d]) + abs(own[1:] @ changes[d, :-1])
+                scores[d] = together / size if size > 0 else 0.0
+        return [d for d in sorted(scores, key=lambda d: -scores[d]) if scores[d] > 0][:RELATIVES]

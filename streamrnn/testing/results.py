@@ -6,15 +6,16 @@ import math
 
 import numpy as np
 
-from streamrnn.engine.ports import Alarm, Result
+from streamrnn.engine.ports import Alarm, Phase, Result
 
 
 def sample_results() -> list[Result]:
     """Results of every kind a sink may meet, the same at each call."""
     usual = make_result("pump-3", rows=4, horizons=3, channels=("pressure", "flow"))
+    phases: tuple[Phase, Phase] = ("started", "resolved")
     usual.alarms.extend(
-        Alarm("pump-3", int(usual.time[-1]), raised, 0.9, "flow", 3.0, 1.0, 0.5, 1.5, int(usual.time[0]))
-        for raised in (True, False)
+        Alarm("pump-3", int(usual.time[-1]), phase, 0.9, "flow", 3.0, 1.0, 0.5, 1.5, int(usual.time[0]))
+        for phase in phases
     )
     missing = make_result("Förderband/7", rows=2, horizons=1, channels=("温度",))
     for name in ("values", "expected", "lower", "upper", "forecast", "forecast_lower", "forecast_upper"):

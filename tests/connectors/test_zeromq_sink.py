@@ -12,12 +12,23 @@ import pytest
 import zmq
 from streamrnn_connectors.zeromq import ZeromqSink, ZeromqSinkOptions
 
-from streamrnn.engine.ports import Alarm
+from streamrnn.engine.ports import Alarm, Part
 from streamrnn.testing.results import make_result, sample_results
 
 ANY_PORT = "tcp://127.0.0.1:*"
 ALARM = Alarm(
-    "pump-3", 1_690_000_000_250_000_000, True, 0.9, "flow", float("nan"), 1.0, 0.5, 1.5, 1_690_000_000_000_000_000
+    stream="pump-3",
+    time=1_690_000_000_250_000_000,
+    phase="started",
+    score=0.9,
+    channel="flow",
+    value=float("nan"),
+    expected=1.0,
+    lower=0.5,
+    upper=1.5,
+    since=1_690_000_000_000_000_000,
+    cause="range",
+    why=(Part("pressure", 0.25, float("nan")), Part("flow", 0.75, 1.0)),
 )
 
 
@@ -91,14 +102,30 @@ def test_the_messages_are_the_documented_ones(opened, pull) -> None:
         "t_ns": 1690000000250000000,
         "since": 1690000000.0,
         "since_ns": 1690000000000000000,
-        "raised": True,
+        "phase": "started",
+        "cause": "range",
         "channel": "flow",
         "score": 0.9,
         "value": None,
         "expected": 1.0,
         "lower": 0.5,
         "upper": 1.5,
+        "why": [
+            {"channel": "pressure", "share": 0.25, "expected": None},
+            {"channel": "flow", "share": 0.75, "expected": 1.0},
+        ],
     }
+
+
+def test_a_condition_has_no_score_and_no_rows(opened, pull) -> None:
+    sink = opened(socket="push", connect=pull.last_endpoint.decode())
+    result = make_result("pump-3", rows=0, horizons=2, channels=("pressure", "flow"))
+    nan = float("nan")
+    result.alarms.append(Alarm("pump-3", 10**18, "started", nan, "", 3.5, 1.0, nan, 3.1, 10**18, "silent"))
+    sink.write([result])
+    message = json.loads(pull.recv())
+    assert (message["kind"], message["cause"], message["phase"]) == ("alarm", "silent", "started")
+    assert (message["channel"], message["score"], message["value"], message["why"]) == ("", None, 3.5, [])
 
 
 def test_messagepack_says_the_same_as_json(opened, pull) -> None:

@@ -9,7 +9,7 @@ from streamrnn.daemon import cli
 GOOD = '[model]\nhorizon = 7\n[[sources]]\nconnector = "zeromq"\nbind = "tcp://127.0.0.1:*"\n'
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["forget", "--help"]])
 def test_help_is_quick_to_come(words):
     code = (
         "import sys\nfrom streamrnn.daemon.cli import main\n"
@@ -23,7 +23,8 @@ def test_help_names_every_command(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     out = capsys.readouterr().out
-    assert all(f"    {command} " in out for command in ("run", "check", "replay", "warmup", "explain"))
+    commands = ("run", "check", "replay", "accept", "forget", "warmup", "explain")
+    assert all(f"    {command} " in out for command in commands)
 
 
 def test_version(capsys):

@@ -8,6 +8,7 @@ import pytest
 from streamrnn.daemon.config import Tables, load, parse
 from streamrnn.daemon.demo import demo_config
 from streamrnn.engine.fleet import Known
+from streamrnn.engine.maintenance import Maintenance
 from streamrnn.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +79,24 @@ BAD = {
     "sources[0].bnd: unknown key": ('[[sources]]\nconnector = "zeromq"\nbnd = "x"', "Did you mean 'bind'?"),
     "sources[0].socket: wrong value": (SOURCE + 'socket = "pulll"', 'got "pulll", expected one of "pull", "sub"'),
     "sources[0]: got neither of bind and connect": ('[[sources]]\nconnector = "zeromq"', "expected exactly one"),
+    "http.control: wrong value": (SOURCE + '[http]\ncontrol = "yes"', 'got "yes", expected bool'),
+    "maintenance[0].strams: unknown key": (SOURCE + '[[maintenance]]\nstrams = ["a"]', "Did you mean 'streams'?"),
+    "maintenance[0].mute: wrong value": (
+        SOURCE + '[[maintenance]]\nmute = "all"\nat = "02:00"\nlasts = 60',
+        'got "all", expected one of "alarms", "learning", "both"',
+    ),
+    "maintenance[1]: got neither or both of from and at": (
+        SOURCE + '[[maintenance]]\nat = "02:00"\nlasts = 60\n[[maintenance]]\nstreams = ["a"]',
+        "expected from and until, or at and lasts",
+    ),
+    "maintenance[0]: from is no date and time": (
+        SOURCE + "[[maintenance]]\nfrom = 3\nuntil = 2026-11-28T22:00:00Z",
+        "got 3, expected one as 2026-11-28T22:00:00Z",
+    ),
+    "maintenance[0]: no time zone is called 'Mars/Olympus'": (
+        SOURCE + '[[maintenance]]\nat = "02:00"\nlasts = 60\ntime_zone = "Mars/Olympus"',
+        "expected a name as Europe/Zurich",
+    ),
     "sources[0].streams[0].nme: unknown key": (SOURCE + 'streams = [{nme = "a"}]', "Did you mean 'name'?"),
     "sinks[0].send[0]: wrong value": (
         SOURCE + '[[sinks]]\nconnector = "zeromq"\nbind = "tcp://127.0.0.1:*"\nsend = ["alarms"]',
@@ -114,6 +133,36 @@ def test_other_addresses_do(tmp_path):
     assert read(tmp_path, SOURCE + '[http]\nhost = "0.0.0.0"\ninsecure = true').http.host == "0.0.0.0"
 
 
+@pytest.mark.parametrize(("http", "control"), [
+    ("", True),
+    ("control = false", False),
+    ('host = "0.0.0.0"\ninsecure = true', False),
+    ('host = "0.0.0.0"\ninsecure = true\ncontrol = true', True),
+])  # fmt: skip
+def test_orders_are_taken_on_loopback_or_where_it_is_said(tmp_path, http, control):
+    assert read(tmp_path, SOURCE + f"[http]\n{http}").http.control is control
+
+
+def test_maintenance_is_taken_as_toml_has_it(tmp_path):
+    text = """
+    [[maintenance]]
+    streams = ["pump-*"]
+    from = 2026-11-28T22:00:00+01:00
+    until = "2026-11-29T06:00:00Z"
+
+    [[maintenance]]
+    mute = "alarms"
+    days = ["sat", "sun"]
+    at = "02:00"
+    lasts = 7200
+    time_zone = "Europe/Zurich"
+    """
+    once, weekly = read(tmp_path, SOURCE + text).maintenance
+    assert once.near(0) == [(1_795_899_600 * 10**9, 1_795_932_000 * 10**9)]
+    assert (once.mute, once.streams) == ("both", ("pump-*",))
+    assert (weekly.days, weekly.lasts, weekly.streams) == (("sat", "sun"), 7200.0, ("*",))
+
+
 def test_sample_is_good():
     load(ROOT / "deploy" / "sample.toml")
 
@@ -145,6 +194,8 @@ def keys_of(kind):
         if field.required:
             return "required"
         default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        if default is None:
+            return "none"
         return json.dumps(msgspec.to_builtins(default))
 
     return {field.encode_name: shown(field) for field in msgspec.structs.fields(kind)}
@@ -155,9 +206,10 @@ def test_every_key_is_documented_with_its_default():
     structs = {name: kind for name, kind in tables.items() if issubclass(kind, msgspec.Struct)}
     expected = {name: keys_of(kind) for name, kind in structs.items()}
     expected["streams.known"] = keys_of(Known)
+    expected["maintenance"] = keys_of(Maintenance)
     expected["sources"] = {"connector": "required"}
     assert documented() == expected
-    assert set(tables) - set(structs) == {"sources", "sinks"}
+    assert set(tables) - set(structs) == {"sources", "sinks", "maintenance"}
 
 
 def test_parse_takes_tables(tmp_path):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -87,11 +88,13 @@ def test_outputs_have_a_row_for_each_input_row(series: Path, tmp_path: Path) -> 
 
 
 def test_outputs_are_what_the_model_says(series: Path, tmp_path: Path) -> None:
-    outcome = replay(str(series), RECIPE, outputs=outputs_in(tmp_path), stream="replay")
+    # the model does not count what was said after a row that it refused to learn; so let it learn all
+    recipe = msgspec.structs.replace(RECIPE, governor="learn")
+    outcome = replay(str(series), recipe, outputs=outputs_in(tmp_path), stream="replay")
     table = read_rows(series)[1:]
     used = [row for row in range(ROWS) if row not in (2_000, 5_000)]
     values = np.array([[float(cell) for cell in table[row][1:3]] for row in used])
-    model = Detector(("level", "count"), RECIPE, seed=stream_seed(RECIPE.seed, "replay"))
+    model = Detector(("level", "count"), recipe, seed=stream_seed(recipe.seed, "replay"))
     rows = model.run(1_704_067_200 * 10**9 + MINUTE * np.array(used), values)
     stored = arrays(tmp_path / "predictions.npz")
     for name, want in (("prediction", rows.forecast), ("lower", rows.forecast_lower), ("upper", rows.forecast_upper)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import pytest
 from streamrnn.daemon.outputs import Answer, predictions_file, scores_file
 from streamrnn.daemon.progress import Progress
 from streamrnn.daemon.scorecard import Scorecard
+from streamrnn.daemon.summary import Outcome, as_json, as_text
 from streamrnn.daemon.thinning import Envelope, Thinning
-from streamrnn.engine.ports import Alarm, Floats, Result
+from streamrnn.engine.ports import Alarm, Cause, Floats, Phase, Result
 from streamrnn.errors import ConfigError
 
 ENVELOPES: list[Envelope] = ["both", "lowest", "highest"]
@@ -126,14 +128,40 @@ def test_a_flat_line_has_no_ratio() -> None:
 
 def test_an_event_ends_with_its_clearing() -> None:
     card = Scorecard(("a",))
-    raised = Alarm("s", 5, True, 0.6, "a", 9.0, 1.0, 0.0, 2.0, since=4)
-    cleared = Alarm("s", 9, False, 0.8, "a", 1.0, 1.0, 0.0, 2.0, since=4)
+    raised = Alarm("s", 5, "started", 0.6, "a", 9.0, 1.0, 0.0, 2.0, since=4)
+    ongoing = Alarm("s", 7, "ongoing", 0.7, "a", 9.0, 1.0, 0.0, 2.0, since=4)
+    cleared = Alarm("s", 9, "resolved", 0.8, "a", 1.0, 1.0, 0.0, 2.0, since=4)
     first, second = result(np.ones((3, 1)), np.ones((3, 1))), result(np.ones((3, 1)), np.ones((3, 1)), start=3)
-    first.alarms, second.alarms = [raised], [cleared]
+    first.alarms, second.alarms = [raised, ongoing], [cleared]
     card.add(first)
     assert card.events[0].cleared is None
     card.add(second)
     assert (card.events[0].cleared, card.events[0].score) == (cleared, 0.8)
+    assert len(card.events) == 1
+
+
+def test_conditions_are_kept_apart_from_events_and_from_each_other() -> None:
+    card = Scorecard(("a", "b"))
+
+    def condition(time: int, phase: Phase, cause: Cause, channel: str) -> Alarm:
+        return Alarm("s", time, phase, np.nan, channel, 5.0, 1.0, 0.0, 2.0, since=time - 1, cause=cause)
+
+    both = result(np.ones((3, 2)), np.ones((3, 2)))
+    both.alarms = [
+        condition(5, "started", "flat", "a"), condition(6, "started", "flat", "b"), condition(7, "started", "rate", ""),
+        condition(8, "resolved", "flat", "b"), condition(9, "resolved", "missing", "a"),
+    ]  # fmt: skip
+    card.add(both)
+    ends = [event.cleared.time if event.cleared else None for event in card.conditions]
+    assert (card.events, ends) == ([], [None, 8, None])
+    outcome = Outcome("f.csv", 3, card, {}, 1.0)
+    lines = as_text(outcome).splitlines()
+    assert lines[-4] == "conditions of the data: 3"
+    assert lines[-3].split("  ")[2].startswith("flat a 5, ")
+    assert "rate 5 s for 1 s" in lines[-1]
+    listed = json.loads(as_json(outcome))["conditions"]
+    assert [(entry["cause"], entry["channel"]) for entry in listed] == [("flat", "a"), ("flat", "b"), ("rate", "")]
+    assert listed[1]["until"] == 8e-9
 
 
 def answers() -> list[Answer]:

@@ -17,7 +17,7 @@ import pytest
 from streamrnn.daemon.picture import Picture
 from streamrnn.daemon.report import Report, page
 from streamrnn.daemon.scorecard import Scorecard
-from streamrnn.engine.ports import Alarm, Result
+from streamrnn.engine.ports import Alarm, Phase, Result
 
 NASTY = "</script><b>\"'&${x}"
 HOUR = 3_600_000_000_000
@@ -43,7 +43,8 @@ def made_up(rows: int = 600, channels: tuple[str, ...] = ("pressure", NASTY)) ->
 
     def alarm(row: int, raised: bool, since: int) -> Alarm:
         band = (float(daily[row]), float(daily[row]) - 1.6, float(daily[row]) + 1.6)
-        return Alarm("s", int(time[row]), raised, 0.93, channels[0], float(values[row, 0]), *band, int(time[since]))
+        phase: Phase = "started" if raised else "resolved"
+        return Alarm("s", int(time[row]), phase, 0.93, channels[0], float(values[row, 0]), *band, int(time[since]))
 
     result = Result(
         stream="s",

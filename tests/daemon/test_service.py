@@ -16,6 +16,8 @@ import zmq
 from prometheus_client.parser import text_string_to_metric_families
 from streamrnn_connectors.zeromq import Sender
 
+from streamrnn.daemon import cli
+
 SOURCE = '[[sources]]\nconnector = "zeromq"\nbind = "tcp://127.0.0.1:*"\n'
 
 
@@ -86,7 +88,7 @@ def test_ten_thousand_samples_sent_ten_thousand_counted(run_daemon, receiver):
     assert Counter((m["kind"], m["stream"]) for m in received if m["kind"] == "score") == {
         ("score", name): 2500 for name in ("pump-1", "pump-2", "pump-3", "valve")
     }
-    alarms = [m for m in received if m["kind"] == "alarm" and m["raised"]]
+    alarms = [m for m in received if m["kind"] == "alarm" and m["phase"] == "started" and m["cause"] == "odd"]
     assert {m["stream"] for m in alarms} == {"pump-1", "pump-2", "pump-3", "valve"}
     assert all(m["channel"] == "flow" and m["t_ns"] == t[2000] for m in alarms)
     assert found["streamrnn_stream_samples_total", "pump-1"] == 2500
@@ -99,6 +101,45 @@ def test_ten_thousand_samples_sent_ten_thousand_counted(run_daemon, receiver):
     assert daemon.end() == 0
     assert daemon.log[-1]["event"] == "stopped"
     assert daemon.log[-1]["samples"] == 10_000
+
+
+def test_events_conditions_and_orders_of_a_real_daemon(run_daemon, receiver, capsys):
+    sink = f'[[sinks]]\nconnector = "zeromq"\nsocket = "push"\nconnect = "{receiver.endpoint}"\nsend = ["alarm"]\n'
+    window = '[[maintenance]]\nstreams = ["hushed"]\nmute = "alarms"\nfrom = 2020-01-01T00:00:00Z\n'
+    daemon = run_daemon(SOURCE + sink + window + "until = 2100-01-01T00:00:00Z\n")
+    endpoint = daemon.wait_for("source")["endpoint"]
+    url = daemon.wait_for("listening")["http"]
+    t = 1_700_000_000 * 10**9 + np.arange(700) * 10**9
+    x = np.sin(np.arange(700) / 9)[:, None] + 0.05 * np.random.default_rng(3).standard_normal((700, 1))
+    x[600:] += 10.0
+    x[300:305] = x[300]
+    with Sender(endpoint, linger=10.0) as sender:
+        for name in ("pump 1", "hushed"):
+            sender.send_block(name, t, x, channels=("flow",))
+        flat = daemon.wait_for("condition", cause="flat", phase="started")
+        assert (flat["stream"], flat["channel"], flat["time"]) == ("pump 1", "flow", int(t[303]))
+        started = daemon.wait_for("alarm", stream="pump 1", time=int(t[600]))
+        assert (started["cause"], started["phase"], started["share"]) == ("odd", "started", {"flow": 1.0})
+        wait_until(lambda: metrics(daemon, url)["streamrnn_samples_total",] == 1400)
+        assert metrics(daemon, url)["streamrnn_streams_refusing",] == 2
+        assert cli.main(["accept", "pump 1", "--url", url]) == 0
+        daemon.wait_for("accepted", stream="pump 1")
+        since, until = (str(int(when) // 10**9) for when in (t[600], t[-1]))
+        assert cli.main(["forget", "hushed", "--since", since, "--until", until, "--url", url]) == 0
+        assert capsys.readouterr().out == "pump 1: accepted as normal\nhushed: forgot 100 rows\n"
+        silent = daemon.wait_for("condition", cause="silent", stream="pump 1")
+        assert (silent["phase"], silent["expected"]) == ("started", 1.0)
+    told = [(m["stream"], m["cause"], m["phase"]) for m in receiver.receive(4)]
+    assert told == [
+        ("pump 1", "flat", "started"), ("pump 1", "flat", "resolved"), ("pump 1", "odd", "started"),
+        ("pump 1", "silent", "started"),
+    ]  # fmt: skip
+    found = metrics(daemon, url)
+    assert found["streamrnn_conditions_total", "flat"] == 1
+    assert found["streamrnn_conditions_active", "silent"] == 1
+    assert found["streamrnn_streams_muted",] == 1
+    assert daemon.end() == 0
+    assert not [entry for entry in daemon.log if entry.get("stream") == "hushed" and entry["event"] == "condition"]
 
 
 def test_bad_input_over_the_socket_is_counted_by_reason(run_daemon):

@@ -56,18 +56,59 @@ def test_streams_have_weights_of_their_own():
     assert a.model.to_bytes() == fleet().admit("a", ("x",), 0.0).model.to_bytes()
 
 
-@pytest.mark.parametrize(("silent_after", "interval", "quiet", "silent"), [
-    (0.0, 0.0, 4.0, False),
-    (0.0, 0.0, 6.0, True),
-    (0.0, 3600.0, 35000.0, False),
-    (0.0, 3600.0, 37000.0, True),
-    (2.0, 3600.0, 3.0, True),
+@pytest.mark.parametrize(("silent_after", "interval", "arrivals", "quiet", "silent"), [
+    (0.0, 0.0, 0, 4.9, False),
+    (0.0, 0.0, 0, 5.1, True),
+    (0.0, 0.1, 7, 4.9, False),
+    (0.0, 0.1, 7, 5.1, True),
+    (0.0, 0.1, 8, 0.9, False),
+    (0.0, 0.1, 8, 1.1, True),
+    (0.0, 3600.0, 8, 10_700.0, False),
+    (0.0, 3600.0, 8, 10_900.0, True),
+    (2.0, 3600.0, 8, 3.0, True),
+    (2.0, 0.1, 8, 1.5, False),
 ])  # fmt: skip
-def test_when_a_stream_is_silent(silent_after, interval, quiet, silent):
+def test_when_a_stream_is_silent(silent_after, interval, arrivals, quiet, silent):
     streams = fleet(silent_after=silent_after)
     stream = streams.admit("a", ("x",), 100.0)
     streams.counters.interval[stream.index] = interval
+    streams.counters.arrivals[stream.index] = arrivals
     assert (streams.silent(100.0 + quiet) == [stream]) is silent
+
+
+def test_while_the_loop_works_nothing_can_be_heard():
+    streams = fleet(silent_after=2.0)
+    stream = streams.admit("a", ("x",), 100.0)
+    streams.worked(100.0, 130.0)
+    streams.worked(130.0, 130.1)
+    assert streams.silent(131.9) == []
+    assert streams.silent(132.1) == [stream]
+    streams.worked(161.0, 161.1)
+    assert streams.silent(161.1) == [stream]
+
+
+def test_irregular_arrivals_are_not_silence():
+    """Exponential waits: one in a million is above 13.8 of them."""
+    streams = fleet()
+    stream, now, false = streams.admit("a", ("x",), 0.0), 0.0, 0
+    waits = np.random.default_rng(0).exponential(10.0, 20_000)
+    for wait in waits:
+        false += streams.silent(now + wait - 1e-6) == [stream] and streams.counters.arrivals[0] > 100
+        now += wait
+        streams.hear(stream, now)
+    assert waits.max() > 90.0
+    assert false == 0
+    assert 100.0 < streams.patience(stream) < 200.0
+    assert streams.silent(now + 200.0) == [stream]
+
+
+def test_a_stream_that_was_off_has_its_old_rhythm():
+    streams = fleet()
+    stream, now = streams.admit("a", ("x",), 0.0), 0.0
+    for gap in [1.0] * 50 + [86400.0] + [1.0] * 3:
+        now += gap
+        streams.hear(stream, now)
+    assert streams.patience(stream) < 5.0
 
 
 def test_totals_are_over_streams_and_channels():

@@ -1,6 +1,11 @@
+import datetime
+import json
 import logging
+import math
+import queue
 import threading
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -8,7 +13,8 @@ from streamrnn.engine import loop
 from streamrnn.engine.bounded_log import PERIOD
 from streamrnn.engine.fleet import Admission, Known, stream_seed
 from streamrnn.engine.loop import Engine
-from streamrnn.engine.ports import Batch, Reject
+from streamrnn.engine.maintenance import Maintenance
+from streamrnn.engine.ports import CONDITIONS, Batch, Part, Reject
 from streamrnn.errors import ConnectorError, InputError, Reason
 from streamrnn.tasks.detect import Detector
 from streamrnn.tasks.recipe import Recipe
@@ -48,35 +54,324 @@ def test_sample_counts_and_latest_row(engine, batch):
     assert e.tally.steps.sum() == 57
 
 
-def test_an_event_gives_one_alarm_and_one_clearing(engine, batch, kept, caplog):
-    t, x = wave(600)
+def alarms_in(kept):
+    return [alarm for result in kept.results for alarm in result.alarms]
+
+
+def told(kept):
+    return [(alarm.phase, alarm.cause) for alarm in alarms_in(kept)]
+
+
+def logged(caplog, *events):
+    return [r for r in caplog.records if getattr(r, "event", "") in events]
+
+
+def test_an_event_is_told_when_it_starts_and_when_it_is_resolved(engine, batch, kept, caplog):
+    t, x = wave(800)
     x[500:520] += 50.0
     with caplog.at_level(logging.INFO, "streamrnn.engine"):
         e = run(engine([batch("a", t, x)]))
-    raised, cleared = (alarm for result in kept.results for alarm in result.alarms)
-    assert (raised.raised, cleared.raised) == (True, False)
-    assert raised.time == 500_000_000_000
-    assert raised.since == cleared.since == raised.time
-    assert (raised.channel, raised.value) == ("c0", x[500])
-    assert raised.lower < raised.expected < raised.upper < raised.value
-    assert cleared.score >= raised.score >= 0.5
+    assert told(kept) == [("started", "odd"), ("resolved", "odd")]
+    started, resolved = alarms_in(kept)
+    assert started.time == 500_000_000_000
+    assert started.since == resolved.since == started.time < resolved.time
+    assert (started.channel, started.value) == ("c0", x[500])
+    assert started.lower < started.expected < started.upper < started.value
+    assert resolved.score >= started.score >= 0.5
+    assert started.why == resolved.why == (Part("c0", 1.0, started.expected),)
     assert e.fleet.counters.alarms[0] == 1
     assert e.fleet.counters.active[0] == 0
-    lines = [r.getMessage() for r in caplog.records if getattr(r, "event", "") in ("alarm", "cleared")]
+    lines = [r.getMessage() for r in logged(caplog, "alarm", "cleared")]
     assert [line.split()[0] for line in lines] == ["ALARM", "cleared"]
     assert "expected" in lines[0]
-    assert [r.levelname for r in caplog.records if getattr(r, "event", "") == "alarm"] == ["WARNING"]
+    assert [r.levelname for r in logged(caplog, "alarm")] == ["WARNING"]
 
 
-def test_an_alarm_is_cleared_under_the_name_it_was_raised_under(engine, batch, kept):
-    t = np.arange(600)
-    x = np.stack([np.sin(t / 7), np.cos(t / 5)], axis=1) + 0.1 * np.random.default_rng(2).standard_normal((600, 2))
+def test_an_event_that_lasts_is_told_once_more_after_an_hour(engine, batch, kept, caplog):
+    t, x = wave(1100)
+    x[900:] += 50.0 + 5.0 * np.random.default_rng(1).standard_normal(200)
+    with caplog.at_level(logging.INFO, "streamrnn.engine"):
+        e = run(engine([batch("a", 60 * t, x)]))
+    assert told(kept) == [("started", "odd"), ("ongoing", "odd"), ("resolved", "odd")]
+    started, ongoing, _ = alarms_in(kept)
+    assert (ongoing.since, ongoing.why) == (started.time, started.why)
+    assert ongoing.time - ongoing.since == 3600 * 10**9
+    assert e.fleet.counters.alarms[0] == 1
+    assert "for 3600.0 s" in logged(caplog, "ongoing")[0].getMessage()
+
+
+def test_a_value_out_of_range_is_an_event_of_that_cause(engine, batch, kept, caplog):
+    t, x = wave(600)
+    x[500] = 45.0
+    with caplog.at_level(logging.INFO, "streamrnn.engine"):
+        run(engine([batch("a", t, x)], recipe=Recipe(highest=40.0)))
+    assert told(kept) == [("started", "range"), ("resolved", "range")]
+    assert "out of the range" in logged(caplog, "alarm")[0].getMessage()
+
+
+def test_an_event_keeps_the_name_and_the_reasons_of_its_start(engine, batch, kept, caplog):
+    t = np.arange(700)
+    x = np.stack([np.sin(t / 7), np.cos(t / 5)], axis=1) + 0.1 * np.random.default_rng(2).standard_normal((700, 2))
     x[500:520, 1] += 50.0
-    e = run(engine([batch("a", t[:510], x[:510])], [batch("a", t[510:], x[510:])]))
-    alarms = [alarm for result in kept.results for alarm in result.alarms]
-    assert [(alarm.raised, alarm.channel) for alarm in alarms] == [(True, "c1"), (False, "c1")]
+    with caplog.at_level(logging.INFO, "streamrnn.engine"):
+        e = run(engine([batch("a", t[:510], x[:510])], [batch("a", t[510:], x[510:])]))
+    alarms = alarms_in(kept)
+    assert [(alarm.phase, alarm.channel) for alarm in alarms] == [("started", "c1"), ("resolved", "c1")]
     assert alarms[1].value == x[int(alarms[1].time // 1e9), 1]
     assert e.fleet.counters.culprit[0] == 1
+    assert [part.channel for part in alarms[0].why] == ["c0", "c1"]
+    assert alarms[0].why == alarms[1].why
+    assert alarms[0].why[1].share > 0.9
+    assert alarms[0].why[1].expected == alarms[0].expected
+    assert "100% c1" in logged(caplog, "alarm")[0].getMessage()
+    fields = logged(caplog, "alarm")[0].fields
+    assert fields["share"]["c1"] > 0.9
+    json.dumps(fields, allow_nan=False)
+
+
+# ---------------------------------------------------------------- conditions of the data
+
+
+def test_each_condition_is_told_once_when_it_starts_and_once_when_it_ends(engine, batch, kept, caplog):
+    x = wave(900)[1]
+    x = np.stack([x, x[::-1]], axis=1)
+    x[300:340, 0] = np.nan
+    x[500:540, 1] = x[500, 1]
+    seconds = np.cumsum(np.r_[np.ones(700), np.full(200, 4.0)])
+    with caplog.at_level(logging.INFO, "streamrnn.engine"):
+        e = run(engine([batch("a", seconds[:502], x[:502])], [batch("a", seconds[502:], x[502:])]))
+    found = [alarm for alarm in alarms_in(kept) if alarm.cause in CONDITIONS]
+    assert [(alarm.phase, alarm.cause, alarm.channel) for alarm in found] == [
+        ("started", "missing", "c0"), ("resolved", "missing", "c0"),
+        ("started", "flat", "c1"), ("resolved", "flat", "c1"),
+        ("started", "rate", ""), ("resolved", "rate", ""),
+    ]  # fmt: skip
+    missing, flat, rate = found[::2]
+    # each within three expected intervals, but for a row that is not there to tell by
+    assert (missing.time - missing.since, flat.time - flat.since) == (2 * 10**9, 3 * 10**9)
+    assert rate.time - rate.since == 8 * 10**9
+    assert (flat.value, rate.value, rate.expected) == (x[500, 1], 4.0, pytest.approx(1.0))
+    assert math.isnan(missing.value)
+    assert missing.lower < missing.expected < missing.upper
+    assert [r.levelname for r in logged(caplog, "condition")] == ["WARNING", "INFO"] * 3
+    for record in logged(caplog, "condition"):
+        assert record.fields["phase"] in record.fields.values()
+    assert e.fleet.counters.condition_starts.tolist() == [1, 0, 1, 1]
+    assert e.fleet.counters.conditions[0].tolist() == [0, 0, 0, 0]
+    assert e.fleet.counters.alarms[0] == sum(phase == "started" and cause == "odd" for phase, cause in told(kept))
+
+
+def test_a_long_batch_and_single_rows_give_the_same_conditions(engine, batch, kept):
+    t, x = wave(400)
+    x[300:350] = x[300]
+    run(engine([batch("a", t, x)]))
+    whole = [alarm for alarm in alarms_in(kept) if alarm.cause == "flat"]
+    kept.results.clear()
+    run(engine([batch("a", t[i : i + 1], x[i : i + 1]) for i in range(400)]))
+    single = [alarm for alarm in alarms_in(kept) if alarm.cause == "flat"]
+    assert [a.time for a in whole] == [303 * 10**9, 350 * 10**9]
+    assert single == whole
+
+
+def live(engine, clock, made, seconds, step=0.1):
+    """Turn for so many seconds of the clock."""
+    for _ in range(round(seconds / step)):
+        clock.advance(step)
+        made.turn(0.0)
+
+
+def beat(batch, name, count, every, first=1):
+    """Answers of a source that is asked each 0.1 s: one sample each `every` seconds."""
+    between = round(every / 0.1)
+    rows = np.random.default_rng(0).standard_normal(count)
+    return [
+        [batch(name, [first + every * (i // between)], [rows[i // between]])] if i % between == 0 else []
+        for i in range(count * between)
+    ]
+
+
+@pytest.mark.parametrize("every", [0.5, 2.0])
+def test_silence_is_told_within_three_expected_intervals(engine, batch, clock, kept, caplog, every):
+    made = engine(*beat(batch, "a", 30, every), *[[]] * 100, *beat(batch, "a", 2, every, first=100))
+    with caplog.at_level(logging.INFO, "streamrnn.engine"):
+        live(engine, clock, made, 30 * every)
+        assert not logged(caplog, "condition")
+        last_heard = clock.monotonic() - (every - 0.1)
+        while not logged(caplog, "condition"):
+            live(engine, clock, made, 0.1)
+        assert 3 * every < clock.monotonic() - last_heard < 3 * every + 0.4
+        assert made.fleet.counters.conditions[0].tolist() == [0, 1, 0, 0]
+        live(engine, clock, made, 10.0)
+    started, resolved = (alarm for alarm in alarms_in(kept) if alarm.cause == "silent")
+    assert [started.phase, resolved.phase] == ["started", "resolved"]
+    assert started.since == resolved.since
+    assert (started.time - started.since) / 1e9 == pytest.approx(3 * every, abs=0.4)
+    assert started.expected == pytest.approx(every, rel=0.01)
+    assert [r.fields["phase"] for r in logged(caplog, "condition")] == ["started", "resolved"]
+    assert made.fleet.counters.conditions[0].tolist() == [0, 0, 0, 0]
+
+
+def test_a_sender_of_blocks_is_not_silent_between_them(engine, batch, clock, caplog):
+    t, x = wave(600)
+    blocks = [[batch("a", 0.01 * t[i : i + 20], x[i : i + 20])] for i in range(0, 600, 20)]
+    made = engine(*[item for block in blocks for item in (block, *[[]] * 19)], *[[]] * 100)
+    live(engine, clock, made, 60.0)
+    assert not logged(caplog, "condition")
+    live(engine, clock, made, 10.0)
+    assert [r.fields["cause"] for r in logged(caplog, "condition")] == ["silent"]
+
+
+def test_work_that_takes_long_makes_no_stream_silent(engine, batch, clock, caplog):
+    """While the engine is at work nothing can be heard."""
+
+    class Long:
+        def __init__(self, channels, recipe):
+            self.inner = Detector(channels=channels, recipe=recipe)
+
+        def run(self, time, values):
+            if time[0] == 30 * 10**9:
+                clock.advance(30.0)
+            return self.inner.run(time, values)
+
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+
+    made = engine(*beat(batch, "a", 60, 1.0), build=Long)
+    live(engine, clock, made, 60.0)
+    assert not logged(caplog, "condition")
+
+
+# ---------------------------------------------------------------- maintenance
+
+
+def window(**keys):
+    return msgspec.convert(keys, Maintenance)
+
+
+def utc(seconds):
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+
+
+def test_rows_of_a_window_are_muted_exactly(engine, batch, kept, caplog):
+    t, x = wave(900)
+    x[500:520] += 50.0
+    windows = [
+        window(streams=["a"], mute="learning", **{"from": utc(450)}, until=utc(600)),
+        window(streams=["[ab]"], mute="alarms", **{"from": utc(490)}, until=utc(700)),
+        window(streams=["b"], **{"from": utc(0)}, until=utc(10_000)),
+    ]
+    with caplog.at_level(logging.INFO, "streamrnn.engine"):
+        made = run(engine([batch("a", t, x)], [batch("c", t, x)], windows=windows))
+    model = Detector(channels=("c0",), recipe=Recipe(seed=stream_seed(0, "a")))
+    for start, stop, alarms, learning in (
+        (0, 450, False, False), (450, 490, False, True), (490, 600, True, True), (600, 700, True, False),
+        (700, 900, False, False),
+    ):  # fmt: skip
+        model.mute(alarms=alarms, learning=learning)
+        model.run(t[start:stop] * 10**9, x[start:stop, None])
+    np.testing.assert_array_equal(made.fleet["a"].model.arena.block, model.arena.block)
+    plain = Detector(channels=("c0",), recipe=Recipe(seed=stream_seed(0, "c")))
+    plain.run(t * 10**9, x[:, None])
+    np.testing.assert_array_equal(made.fleet["c"].model.arena.block, plain.arena.block)
+    assert not [alarm for alarm in alarms_in(kept) if alarm.stream == "a" and alarm.phase == "started"]
+    assert [alarm.phase for alarm in alarms_in(kept) if alarm.stream == "c"] == ["started", "resolved"]
+    changes = [(r.fields["alarms"], r.fields["learning"]) for r in logged(caplog, "maintenance")]
+    assert changes == [(False, True), (True, True), (True, False), (False, False)]
+    assert made.fleet.counters.muted[0] == 0
+
+
+def test_conditions_are_muted_and_told_where_they_outlast_the_window(engine, batch, kept):
+    t, x = wave(600)
+    x = np.stack([x, x[::-1]], axis=1)
+    x[300:320, 0] = x[300, 0]
+    x[300:450, 1] = x[300, 1]
+    run(engine([batch("a", t, x)], windows=[window(mute="alarms", **{"from": utc(290)}, until=utc(400))]))
+    flat = [alarm for alarm in alarms_in(kept) if alarm.cause == "flat"]
+    assert [(a.phase, a.channel, a.time // 10**9, a.since // 10**9) for a in flat] == [
+        ("started", "c1", 400, 300), ("resolved", "c1", 450, 300)
+    ]  # fmt: skip
+
+
+def test_silence_is_muted_by_the_clock(engine, batch, clock, caplog):
+    """The clock stands at 1000 s when this begins."""
+    windows = [window(streams=["a"], mute="alarms", **{"from": utc(1030)}, until=utc(1060))]
+    made = engine(*beat(batch, "a", 30, 1.0), *[[]] * 600, windows=windows)
+    live(engine, clock, made, 55.0)
+    assert not logged(caplog, "condition")
+    live(engine, clock, made, 10.0)
+    assert [r.fields["phase"] for r in logged(caplog, "condition")] == ["started"]
+    assert logged(caplog, "condition")[0].fields["time"] >= 1060 * 10**9
+
+
+# ---------------------------------------------------------------- orders
+
+
+def ordered(made, wish):
+    """Ask as another thread does, while this one turns."""
+    answers = []
+
+    def ask():
+        try:
+            answers.append(made.call(wish, 5.0))
+        except Exception as problem:
+            answers.append(problem)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while thread.is_alive():
+        made.turn(0.0)
+        thread.join(0.005)
+    return answers[0]
+
+
+def test_what_goes_on_is_accepted(engine, batch, caplog):
+    t, x = wave(1500)
+    x[500:] += 5.0
+    made = engine([batch("a", t[:600], x[:600])])
+    made.turn(0.0)
+    model = made.fleet["a"].model
+    assert (model.alarm, model.refusing) == (True, True)
+    with caplog.at_level(logging.INFO, "streamrnn.engine"):
+        assert ordered(made, lambda: made.accept("a")) is True
+    model.run(t[600:700] * 10**9, x[600:700, None])
+    assert (model.alarm, model.refusing) == (False, False)
+    assert [r.fields for r in logged(caplog, "accepted")] == [{"stream": "a"}]
+    assert ordered(made, lambda: made.accept("a")) is False
+    assert isinstance(ordered(made, lambda: made.accept("b")), KeyError)
+
+
+def test_a_window_is_forgotten_and_its_event_told_to_be_resolved(engine, batch, kept, caplog):
+    t, x = wave(600, start=1)
+    x[549:] += 50.0
+    made = engine([batch("a", t, x)])
+    made.turn(0.0)
+    assert made.fleet.counters.active[0] == 1
+    with caplog.at_level(logging.INFO, "streamrnn.engine"):
+        assert ordered(made, lambda: made.forget("a", 550 * 10**9, 700 * 10**9)) == 51
+    model = Detector(channels=("c0",), recipe=Recipe(seed=stream_seed(0, "a")))
+    y = x.copy()
+    y[549:] = np.nan
+    model.run(t * 10**9, y[:, None])
+    np.testing.assert_array_equal(made.fleet["a"].model.arena.block, model.arena.block)
+    assert told(kept) == [("started", "odd"), ("resolved", "odd")]
+    assert alarms_in(kept)[1].since == 550 * 10**9
+    assert made.fleet.counters.active[0] == 0
+    assert [r.fields["rows"] for r in logged(caplog, "forgot")] == [51]
+    assert isinstance(ordered(made, lambda: made.forget("a", -5, 700 * 10**9)), InputError)
+    assert isinstance(ordered(made, lambda: made.forget("a", 10, 5)), InputError)
+
+
+def test_orders_that_nobody_fulfils_are_given_up_and_their_number_is_bounded(engine):
+    made = engine()
+    done = []
+    for _ in range(loop.WISHES):
+        with pytest.raises(TimeoutError):
+            made.call(lambda: done.append(1), 0.0)
+    with pytest.raises(queue.Full):
+        made.call(lambda: None, 0.0)
+    made.turn(0.0)
+    assert not done  # who asked has been told that it was not done
+    assert ordered(made, lambda: 7) == 7
 
 
 # ---------------------------------------------------------------- bad input
@@ -218,7 +513,12 @@ def test_silence_is_logged_once_and_its_end_too(engine, batch, clock, caplog):
         for _ in range(5):
             e.turn(0.0)
             clock.advance(6.0)
-    assert [r.getMessage() for r in caplog.records] == ["a is silent", "b is silent", "a is heard again"]
+    assert [r.getMessage() for r in caplog.records] == [
+        "a: is silent for 6.0 s",
+        "b: is silent for 6.0 s",
+        "a: is heard again, after 18.0 s",
+        "a: is silent for 6.0 s, expected every 1 s",  # by the samples' own times
+    ]
 
 
 def test_a_pause_of_the_source_is_waited_out(batch, kept):
@@ -289,6 +589,7 @@ def test_many_streams_that_fall_silent_at_once_are_counted_not_listed(engine, ba
     for _ in range(3):
         made.turn(0.0)
         clock.advance(6.0)
-    lines = [r.getMessage() for r in caplog.records if getattr(r, "event", "") == "silent"]
+    lines = [r.getMessage() for r in logged(caplog, "condition")]
     assert len(lines) == 11
-    assert lines[-1] == "… and 30 more: is silent"
+    assert lines[-1] == "… and 30 more: silent"
+    assert made.fleet.counters.condition_starts.tolist() == [0, 40, 0, 0]

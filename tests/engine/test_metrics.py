@@ -3,6 +3,7 @@ import re
 import threading
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -10,6 +11,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamrnn.engine.maintenance import Maintenance
 from streamrnn.engine.metrics import EngineCollector, Exposure
 from streamrnn.engine.ports import Reject
 from streamrnn.errors import Reason
@@ -65,6 +67,23 @@ def test_numbers_are_those_of_the_engine(busy):
     assert found["streamrnn_absolute_error_total", "c0", "pump-1"] > 0.0
     assert 0.0 < found["streamrnn_coverage_ratio", "c0", "pump-1"] <= 1.0
     assert math.isnan(found["streamrnn_expected", "c0", "pump-2"])
+
+
+def test_conditions_are_metrics(engine, batch, clock):
+    t = np.arange(300)
+    x = np.random.default_rng(0).standard_normal((300, 2))
+    x[250:, 1] = x[250, 1]
+    window = msgspec.convert({"from": "1970-01-01T00:04:30Z", "until": "1970-01-01T00:10:00Z"}, Maintenance)
+    made = engine([batch("pump", t, x)], [], windows=[window])
+    made.turn(0.0)
+    clock.advance(10.0)
+    found = values(registry(made, streams=("*",)))
+    kinds = {"missing": 0, "silent": 1, "flat": 1, "rate": 0}
+    assert {kind: found["streamrnn_conditions_active", kind] for kind in kinds} == kinds
+    assert {kind: found["streamrnn_conditions_total", kind] for kind in kinds} == kinds
+    assert {kind: found["streamrnn_stream_condition", kind, "pump"] for kind in kinds} == kinds
+    assert (found["streamrnn_streams_muted",], found["streamrnn_stream_muted", "pump"]) == (1, 1)
+    assert (found["streamrnn_streams_refusing",], found["streamrnn_stream_refusing", "pump"]) == (0, 0)
 
 
 @audited

@@ -7,11 +7,12 @@ import pytest
 
 from streamrnn import Detector
 from streamrnn.errors import ModelError
+from streamrnn.tasks import _layout
 
 SECOND = 1_000_000_000
 
 
-def times(n, every=1.0, start=1):
+def times(n, every=60.0, start=1):
     return (start + np.arange(n)) * round(every * SECOND)
 
 
@@ -56,9 +57,9 @@ def test_false_alarms_on_noise_are_rare():
 
 def test_an_alarm_is_raised_once_held_and_cleared():
     x = noise(1200)
-    x[800:830] += 30
+    x[800:830] += 1e3
     model = Detector(hold=10.0)
-    rows = model.run(times(1200), x)
+    rows = model.run(times(1200, every=1.0), x)
     at = np.flatnonzero(rows.event)
     after = at[at >= 800]
     assert rows.event[after[0]] == 1
@@ -72,7 +73,7 @@ def test_an_alarm_is_raised_once_held_and_cleared():
 
 def test_the_guilty_channel_is_named():
     x = noise(600, channels=3)
-    x[500, 1] += 50
+    x[500, 1] += 5000
     rows = Detector(channels=("a", "b", "c")).run(times(600), x)
     assert rows.share[500].argmax() == 1
     assert rows.share[500, 1] > 0.9
@@ -91,13 +92,19 @@ def test_nothing_is_odd_while_warming():
     assert not model.warming
 
 
-def test_threshold_moves_the_alarm_but_not_the_surprise():
-    x = noise(3000)
-    low, high = Detector(threshold=6.0).run(times(3000), x), Detector(threshold=25.0).run(times(3000), x)
-    np.testing.assert_array_equal(low.surprise, high.surprise)
-    assert (low.event == 1).sum() > (high.event == 1).sum()
-    quiet = Detector(threshold=1e6).run(times(3000), x)  # never an alarm, so the bar stays where it is
-    np.testing.assert_allclose(quiet.score, quiet.surprise / (quiet.surprise + 1e6))
+def test_the_budget_moves_the_bar_but_not_the_score():
+    x = noise(20_000)
+    budgets = (300.0, 30.0, 1.0)
+    runs = [Detector(alarms_per_week=a, governor="gate").run(times(20_000), x) for a in budgets]
+    for rows in runs[1:]:
+        np.testing.assert_array_equal(rows.surprise, runs[0].surprise)
+        np.testing.assert_array_equal(rows.score, runs[0].score)
+    raised = [(rows.event == 1).sum() for rows in runs]
+    least = [rows.surprise[rows.event == 1].min(initial=np.inf) for rows in runs]
+    print(f"alarms in 2 weeks of noise, of a budget of {budgets} a week: {raised}; the least of them: {least} nats")
+    assert raised[0] > 3 * raised[1] > 0
+    assert raised[2] <= 5
+    assert least[0] < least[1] < least[2]
 
 
 def test_a_stream_that_keeps_crying_out_has_to_cry_louder():
@@ -107,8 +114,8 @@ def test_a_stream_that_keeps_crying_out_has_to_cry_louder():
     rows = Detector().run(times(60_000), x)
     assert (rows.event == 1).sum() < 120  # of 300 blips; without the rising bar it is 250
     raised = np.flatnonzero(rows.event == 1)
-    assert (rows.score[raised] >= 0.5).all()
-    assert (rows.event_score[raised] == rows.score[raised]).all()
+    assert (rows.event_score[raised] >= 0.5).all()
+    assert (rows.event_score[raised] >= rows.score[raised]).all()
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2, 5, 20])
@@ -158,7 +165,7 @@ def test_one_wild_value_does_not_blind(glitch):
     x[3400:] += 30
     rows = Detector().run(times(3600), x)
     assert rows.event[3000] == 1
-    assert (rows.surprise[3400:3403] > 25).any()
+    assert (rows.event[3400:3406] == 1).any()
 
 
 @pytest.mark.parametrize("sentinel", [-9999.0, 1e17, 3.4e38])
@@ -190,6 +197,188 @@ def test_rounding_is_no_surprise():
     assert model.alarms == 0
 
 
-def test_a_threshold_near_zero_is_refused():
-    with pytest.raises(ModelError, match="threshold"):
-        Detector(threshold=1e-17)
+@pytest.mark.parametrize("alarms", [0.0, -1.0, 1e6, float("nan")])
+def test_a_budget_of_nothing_is_refused(alarms):
+    with pytest.raises(ModelError, match="alarms_per_week"):
+        Detector(alarms_per_week=alarms)
+
+
+# ---------------------------------------------------------------- what begins an event
+
+
+def test_an_event_is_started_told_once_to_be_ongoing_and_resolved():
+    """Out of the range of good data for three hours, at a row a minute."""
+    x = noise(1200)
+    x[800:980] += 50
+    model = Detector(highest=25.0)
+    rows = model.run(times(1200, every=60.0), x)
+    at = np.flatnonzero(rows.event * (np.arange(1200) >= 800))
+    assert rows.event[at].tolist() == [1, 2, -1]
+    assert rows.event_cause[at].tolist() == [2, 2, 2]
+    assert (rows.event_since[at] == rows.time[800]).all()
+    assert rows.time[at[1]] - rows.time[at[0]] == 3600 * SECOND
+    assert at[0] == 800
+    assert 1000 <= at[2] <= 1150, "20 rows after the means over the last rows have come down"
+    quiet = rows.event == 0
+    assert not np.stack([rows.event_since, rows.event_cause, rows.event_score])[:, quiet].any()
+    assert not model.alarm
+
+
+@pytest.mark.parametrize(
+    ("choices", "up", "down"),
+    [
+        ({}, True, True),
+        ({"direction": "up"}, True, False),
+        ({"direction": "down"}, False, True),
+        ({"least_deviation": 500.0}, False, False),
+        ({"least_deviation": 50.0}, True, True),
+        ({"least_relative_deviation": 0.5}, False, False),
+        ({"least_deviation": 500.0, "highest": 1050.0}, True, False),
+        ({"direction": "up", "lowest": 950.0}, True, True),
+    ],
+)
+def test_what_may_begin_an_event(choices, up, down):
+    """Noise about 1000 that leaps by 200, hundreds of times its size."""
+    for leap, begins in ((200.0, up), (-200.0, down)):
+        x = 1000 + noise(1000)
+        x[900:905] += leap
+        rows = Detector(**choices).run(times(1000), x)
+        assert (rows.event[900:903] == 1).any() == begins
+        assert (rows.surprise[900:903] > 15).any(), "held back or not, it is odd"
+
+
+def test_a_mute_hides_an_event_until_it_ends():
+    x = noise(1200)
+    x[800:1000] += 1e3
+    model = Detector(highest=100.0)
+    model.run(times(790), x[:790])
+    told = model.alarms
+    model.mute(alarms=True)
+    rows = model.run(times(60, start=791), x[790:850])
+    assert (rows.event == 0).all()
+    assert not model.alarm
+    assert model.alarms == told
+    assert (rows.score[10:13] > 0.5).any()
+    model.mute()
+    rows = model.run(times(1, start=851), x[850:851])
+    assert rows.event[0] == 1
+    assert rows.event_since[0] == 801 * 60 * SECOND, "it began when it began"
+    assert model.alarm
+
+
+LEARNED = ("moments", "change", "regret", "mixerror", "band", "brisk", "error", "judged", "weights", "ar.weights",
+           "wide.weights", "ar.covariance", "wide.covariance", "readout.covariance", "net.theta", "update.U",
+           "update.d", "update.noise", "usual")  # fmt: skip
+
+
+def learned(model):
+    return {name: model.arena[name].copy() for name in LEARNED}
+
+
+def changed(before, model):
+    return [name for name, value in before.items() if not np.array_equal(value, model.arena[name])]
+
+
+def test_in_maintenance_nothing_is_learned():
+    x = noise(1000)
+    model = Detector()
+    model.run(times(800), x[:800])
+    model.mute(learning=True)
+    first = learned(model)
+    rows = model.run(times(1, start=801), x[800:801] + 100)
+    late = {"regret", "mixerror", "band", "brisk", "judged"}  # of the forecast made before the maintenance
+    assert set(changed(first, model)) <= late | {"usual"}
+    np.testing.assert_array_equal(model.arena["usual"][:, :5], first["usual"][:, :5])  # but for the last value
+    before, ladder = learned(model), model.arena["ladder"].copy()
+    rows = model.run(times(99, start=802), x[801:900] + 100)
+    assert (rows.learning == 4).all()
+    assert set(changed(before, model)) <= {"usual"}
+    np.testing.assert_array_equal(model.arena["ladder"], ladder)
+    model.mute()
+    rows = model.run(times(100, start=901), x[900:])
+    assert not (rows.learning == 4).any()
+    assert "weights" in changed(before, model)
+
+
+# ---------------------------------------------------------------- what is learned of an event
+
+
+@pytest.mark.parametrize("governor", ["freeze", "shadow"])
+def test_what_is_refused_is_not_learned_until_it_is_accepted(governor):
+    x = noise(1400)
+    x[900:] = 60 + 5 * x[900:]
+    t = times(1400, every=1.0)
+    model = Detector(governor=governor, highest=30.0)
+    model.run(t[:901], x[:901])
+    assert model.refusing
+    before = learned(model)
+    rows = model.run(t[901:1100], x[901:1100])
+    assert (rows.learning == 2).all()
+    assert changed(before, model) == ["usual"]  # the last value
+    model.accept()
+    rows = model.run(t[1100:], x[1100:])
+    assert rows.learning[0] == 3
+    assert not (rows.learning[1:] == 2).any()
+    assert not model.refusing
+    assert model.alarm, "it is out of range for all that"
+    level, spread = model.arena["moments"][0, 0], np.sqrt(model.arena["moments"][0, 1])
+    assert level == pytest.approx(60, abs=2)
+    print("spread", spread)
+    assert spread < 10
+
+
+def test_what_is_accepted_is_normal_within_tens_of_rows():
+    """A new level, five times as noisy: bands hold it after 20 rows, it is no longer odd, and the event ends."""
+    found = []
+    for seed in range(5):
+        x = noise(1400, seed=seed)
+        x[900:] = 60 + 5 * x[900:]
+        t = times(1400, every=10.0)
+        model = Detector(seed=seed)
+        model.run(t[:1000], x[:1000])
+        assert model.refusing
+        model.accept()
+        rows = model.run(t[1000:], x[1000:])
+        inside = (x[1000:] >= rows.lower) & (x[1000:] <= rows.upper)
+        error = np.abs(rows.expected - x[1000:])[20:120].mean() / 5
+        found.append((inside[20:120].mean(), error, np.flatnonzero(rows.event == -1)[:1].tolist()))
+        print(found[-1])
+        assert inside[20:120].mean() > 0.75
+        assert error < 1.3, "of a standard deviation; 0.8 is the best there is, 1.13 persistence's"
+        assert rows.event[:120].min() == -1
+        assert not (rows.event[120:] == 1).any()
+
+
+def test_rows_above_the_knee_count_for_less():
+    """Five nats: from there on a row counts for √(5 / nats). What is learned of a level is that share of it."""
+    x, gated = noise(2000), 0
+    x[1000::100] += 12.0
+    model = Detector(governor="gate")
+    model.run(times(1000), x[:1000])
+    for i in range(1000, 2000):
+        mean = model.arena["moments"][0, 0]
+        rows = model.run(times(1, start=i + 1), x[i : i + 1])
+        share = np.sqrt(5.0 / max(rows.surprise[0], 5.0))
+        assert model.arena["gate"][0] == pytest.approx(share, rel=1e-12)
+        assert rows.learning[0] == (share < 1.0)
+        rate = share * max(model.arena["rates"][_layout.NORM], 1.0 / (i + 1.0))
+        assert model.arena["moments"][0, 0] - mean == pytest.approx(rate * (x[i, 0] - mean), abs=1e-12)
+        gated += share < 1.0
+    assert gated >= 5
+
+
+def test_a_refusal_ends_by_itself():
+    """As soon as a new level is steady, and an hour after it came; else when as much time as was given is over."""
+    x = noise(3000)
+    x[900:] += 60 + 0.5 * np.arange(2100)[:, None]  # it never settles
+    t = times(3000, every=60.0)
+    for choices, first, last in (({"refuse_at_most": 36_000.0}, 1499, 1501), ({}, 2339, 2341)):
+        rows = Detector(highest=30.0, **choices).run(t, x)
+        accepted = np.flatnonzero(rows.learning == 3)
+        print(choices, accepted)
+        assert first <= accepted[0] <= last
+    x[900:] = 60 + noise(2100, seed=1)
+    rows = Detector(highest=30.0).run(t, x)
+    accepted = np.flatnonzero(rows.learning == 3)
+    print("steady", accepted)
+    assert 960 <= accepted[0] < 1100

@@ -134,11 +134,18 @@ def test_bands_cover_what_they_say_all_along(level):
             assert inside[start : start + 1000].mean() == pytest.approx(level, abs=0.04)
 
 
-def test_shift_and_scale_change_no_score():
-    x, t = wave(1500, noise=0.3), seconds(1500)
-    plain, mapped = Detector().run(t, x), Detector().run(t, 1000 * x + 50_000)
+@pytest.mark.parametrize("kind", [Forecaster, Detector])
+def test_shift_and_scale_change_nothing(kind):
+    """Each channel has its own; seasons, relatives, the mixture, bands and scores have no part in either."""
+    x, t = np.hstack([wave(1500, noise=0.3), wave(1500, seed=1)]), seconds(1500)
+    a, b = np.array([1000.0, 1e-3]), np.array([50_000.0, 0.7])
+    models = kind(2, horizon=4), kind(2, horizon=4)
+    plain, mapped = models[0].run(t, x), models[1].run(t, a * x + b)
     np.testing.assert_allclose(mapped.score, plain.score, atol=1e-9, rtol=0)
-    np.testing.assert_allclose((mapped.forecast - 50_000) / 1000, plain.forecast, atol=1e-9)
+    for name in ("forecast", "forecast_lower", "forecast_upper"):
+        np.testing.assert_allclose((getattr(mapped, name) - b) / a, getattr(plain, name), atol=1e-8)
+    assert models[0].arena["season"][0] > 0, "no season: the test would say nothing of those"
+    np.testing.assert_array_equal(models[0].arena["season"], models[1].arena["season"])
 
 
 def test_a_power_of_two_changes_no_bit():
@@ -159,11 +166,19 @@ def test_half_life_is_in_seconds():
     assert keep(1.0, 0.0) == keep(60.0, 0.0) == pytest.approx(2 ** (-1 / 1386), rel=1e-12)
 
 
-def test_sampling_rate_changes_nothing_but_the_clock():
-    a, b = Detector(), Detector()
-    fast, slow = a.run(seconds(400, 0.25), wave(400)), b.run(seconds(400, 64.0), wave(400))
-    np.testing.assert_array_equal(fast.score, slow.score)
-    assert (a.interval, b.interval) == (0.25, 64.0)
+@pytest.mark.parametrize("kind", [Forecaster, Detector])
+@pytest.mark.parametrize(("every", "other"), [(0.25, 64.0), (1.0, 60.0)])
+def test_sampling_rate_changes_nothing_but_the_clock(kind, every, other):
+    """All that is said is the same; but the score, whose bar goes by alarms a week, and how long an event may last."""
+    x = np.hstack([wave(1200), wave(1200, seed=1)])
+    x[300:310, 0] = np.nan
+    pauses = SECOND * np.cumsum(np.arange(1200) == 700) * 5
+    a, b = kind(2, horizon=3), kind(2, horizon=3)
+    fast = a.run(seconds(1200, every) + (pauses * every).astype(np.int64), x)
+    slow = b.run(seconds(1200, other) + (pauses * other).astype(np.int64), x)
+    for name in ("surprise", "forecast", "forecast_lower", "forecast_upper", "expected", "share"):
+        np.testing.assert_allclose(getattr(slow, name), getattr(fast, name), rtol=1e-9, atol=1e-9, err_msg=name)
+    assert b.interval / a.interval == pytest.approx(other / every, rel=1e-12)
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
@@ -174,8 +189,8 @@ def test_missing_values_are_masked(horizon):
     model = Detector(horizon=horizon)
     rows = model.run(t, x)
     assert np.isfinite(rows.forecast[40:]).all()
-    assert np.isfinite(model.arena.wide).all()
-    assert np.isfinite(model.arena.real).all()
+    kept = [field.name for field in model.arena.layout.fields if not field.name.startswith("season.")]
+    assert all(np.isfinite(model.arena[name]).all() for name in kept)
     assert model.statistics["missing"][0] == holes.sum()
     assert (rows.score[holes] == 0).all()
 
@@ -186,12 +201,21 @@ def test_nothing_is_learned_from_a_missing_channel():
     x[200:, 1] = np.nan
     model = Detector(channels=2)
     model.run(seconds(201), x[:201])
-    before = {k: model.arena[k].copy() for k in ("moments", "change", "weights", "seen", "tails")}
+    shared, own = ("moments", "change", "seen", "tails"), ("weights", "ar.weights", "net.theta", "update.d")
+    before = {name: model.arena[name].copy() for name in (*shared, *own, *(f"{name}@1" for name in own))}
+    regret, wide = model.arena["regret"].copy(), model.arena["wide.weights@1"].copy()
     model.run(seconds(99, start=202), x[201:])
-    for name in ("moments", "change", "seen", "tails"):
+    for name in shared:
         np.testing.assert_array_equal(model.arena[name][1], before[name][1])
         assert (model.arena[name][0] != before[name][0]).any()
-    np.testing.assert_array_equal(model.arena["weights"][:, 1], before["weights"][:, 1])
+    for name in own:
+        np.testing.assert_array_equal(model.arena[f"{name}@1"], before[f"{name}@1"])
+        assert (model.arena[name] != before[name]).any()
+    np.testing.assert_array_equal(model.arena["regret"][:, 1], regret[:, 1])
+    after = model.arena["wide.weights@1"]
+    lasting = _layout.SEASONAL + _layout.BLOCKS  # what hangs on the season is forgotten when another is found
+    np.testing.assert_array_equal(after[:, lasting:], wide[:, lasting:])
+    assert (after[:, :lasting] == wide[:, :lasting]).all() or not after[:, :lasting].any()
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, 1e308, -1e200])
@@ -211,10 +235,36 @@ def test_values_beyond_use_are_masked_and_counted(bad, recipe):
 def test_hostile_values_leave_all_finite(cell, learner):
     rng = np.random.default_rng(2)
     x = np.exp(rng.normal(size=(1500, 2)) * 40) * rng.choice([-1, 1], (1500, 2))
-    model = Detector(channels=2, cell=cell, learner=learner, learning_rate=0.3)
+    model = Detector(channels=2, tier="lean", cell=cell, learner=learner, update="rmsprop", learning_rate=0.3)
     rows = model.run(seconds(1500), x)
     assert np.isfinite(rows.forecast[5:]).all()
     assert np.isfinite(model.arena.real).all()
+
+
+def floods():
+    """Values that are hard to take: enormous ones, of both signs, alone and in floods; nothing for long; then noise."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(3000, 2))
+    x[500:900, 0] = np.nan
+    x[600:1000, 1] = rng.choice([1e150, -1e150], 400)
+    x[1200:1800] = np.exp(40 * rng.normal(size=(600, 2)))
+    x[2000:2003] = 1e150, -1e150
+    x[2400:2500] = np.inf
+    return x
+
+
+@pytest.mark.parametrize("kind", [Forecaster, Detector])
+@pytest.mark.parametrize("choices", [{}, {"governor": "learn"}, {"units": 0}], ids=["", "learn", "no net"])
+def test_floods_of_hostile_values_leave_all_finite(kind, choices):
+    x = floods()
+    model = kind(2, horizon=3, **choices)
+    rows = model.run(seconds(3000), x)
+    assert np.isfinite(rows.forecast).all()
+    assert np.isfinite(rows.forecast_upper - rows.forecast_lower).all()
+    assert np.isfinite(rows.score).all()
+    assert ((rows.score >= 0.0) & (rows.score < 1.0)).all()
+    kept = [field.name for field in model.arena.layout.fields if not field.name.startswith("season.")]
+    assert [name for name in kept if not np.isfinite(model.arena[name]).all()] == []
 
 
 def test_a_flat_line_is_forecast_as_flat():
@@ -237,10 +287,15 @@ def test_single_precision_follows_double():
 
 
 def test_wide_streams_keep_a_bounded_readout():
-    model = Forecaster(channels=40, lags=16)
-    assert model.arena["lags"].shape == (3, 40)
-    model.run(seconds(30), np.random.default_rng(0).normal(size=(30, 40)))
-    assert np.isfinite(model.forecast().value).all()
+    """However many other channels there are, one looks at eight of them."""
+    models = [Forecaster(channels=c, lags=4) for c in (9, 40)]
+    for model in models:
+        c = len(model.channels)
+        model.run(seconds(30), np.random.default_rng(0).normal(size=(30, c)))
+        assert np.isfinite(model.forecast().value).all()
+        assert model.arena["relatives"].shape == (c, 8)
+    for name in ("features", "ar.features", "wide.features"):
+        assert models[0].arena[name].shape == models[1].arena[name + "@39"].shape
 
 
 @pytest.mark.parametrize(
@@ -249,7 +304,7 @@ def test_wide_streams_keep_a_bounded_readout():
         ({"cell": "elmann"}, "Did you mean 'elman'"),
         ({"learner": "bptt"}, "expected one of .*rtrl, snap, snap1, tbptt"),
         ({"update": "adamw"}, "Did you mean 'adam'"),
-        ({"units": 0}, "units"),
+        ({"units": -1}, "units"),
         ({"level": 1.5}, "level"),
         ({"horizont": 3}, "horizont"),
         ({"dtype": "float16"}, "dtype"),
@@ -272,18 +327,24 @@ def test_asking_too_far_ahead_is_refused():
         Forecaster(recipe=Recipe(horizon=3)).forecast(7)
 
 
-ROWS_AND_NAMES = [
-    (_layout.CLOCK, "clock"), (_layout.VALID, "valid"), (_layout.HYPER, "hyper"), (_layout.MIX, "mix"),
-    (_layout.QUANTILE, "quantile"), (_layout.TAILS, "tails"), (_layout.FEATURES, "features"),
-    (_layout.WEIGHTS, "weights"), (_layout.OWN, "net.structure"),
-]  # fmt: skip
-
-
-def test_the_kernel_reads_the_fields_that_python_names():
-    """Row numbers in tasks._layout and the order of the fields agree."""
-    names = [f.name for f in Detector(channels=2, horizon=2).arena.layout.fields]
-    for row, name in ROWS_AND_NAMES:
-        assert names[row] == name
+@pytest.mark.parametrize("tier", ["full", "lean"])
+def test_the_kernel_reads_the_fields_that_python_names(tier):
+    """Row numbers in tasks._layout and the order of the fields agree, in each channel."""
+    model = Detector(channels=2, horizon=2, tier=tier)
+    names = [f.name for f in model.arena.layout.fields]
+    shared = dict(zip(names, range(_layout.OWN), strict=False))
+    for name, row in shared.items():
+        assert getattr(_layout, {"blocks": "BLOCKS_HELD"}.get(name, name.upper())) == row
+    own = {
+        _layout.FEATURES: "features", _layout.WEIGHTS: "weights", _layout.AR: "ar.features",
+        _layout.AR + _layout.HEADS: "ar.weights", _layout.WIDE: "wide.features", _layout.NET: "net.structure",
+        _layout.WIDE + _layout.COVARIANCE: "wide.covariance", _layout.AR + _layout.GAIN: "ar.gain",
+        _layout.WIDE + _layout.VARIANCE: "wide.variance",
+    }  # fmt: skip
+    for c, at in enumerate(("", "@1")):
+        first = _layout.OWN + c * model._places[_layout.STRIDE]
+        for row, name in own.items():
+            assert names[first + row] == name + at
 
 
 @pytest.mark.parametrize("still", ["flat", "rarely moving"])
@@ -351,7 +412,9 @@ def test_gathered_losses_are_not_lost_where_the_last_of_them_has_no_target():
     """Truncated BPTT of stride 3: an update is due at every third row, also where that row is missing."""
     x, t = wave(60), seconds(60)
     x[0::3] = np.nan  # targets that can be learned from come at rows 2, 5, …; gradients are due at rows 3, 6, …
-    model = Forecaster(learner="tbptt", learner_options={"window": 4, "stride": 3}, lags=2)
+    model = Forecaster(
+        tier="lean", learner="tbptt", update="rmsprop", learner_options={"window": 4, "stride": 3}, lags=2
+    )
     before = model.arena["net.theta"].copy()
     model.run(t, x)
     assert (model.arena["net.theta"] != before).any()

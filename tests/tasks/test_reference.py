@@ -5,43 +5,147 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamrnn import Detector, Recipe
-from streamrnn.tasks._layout import prior
+from streamrnn import Detector, Forecaster, Recipe
+from streamrnn.kernels import season
+from streamrnn.tasks import _layout
 from streamrnn.testing.reference import ReferenceForecaster
 
 ROWS = 400
+RTOL, ATOL = 1e-8, 1e-9
 
 
-def series(channels, seed):
+def series(channels, seed, rows=ROWS):
+    """Waves with noise and a drift; a new level, missing values, rows without any, a pause, times that jitter."""
     rng = np.random.default_rng(seed)
-    t = np.arange(ROWS)[:, None]
-    x = np.sin(t / (5 + np.arange(channels))) + 0.3 * rng.normal(size=(ROWS, channels)) + 0.01 * t
+    t = np.arange(rows)[:, None]
+    x = np.sin(t / (5 + np.arange(channels))) + 0.3 * rng.normal(size=(rows, channels)) + 0.01 * t
     x[250:, 0] += 4.0
     x[rng.random(x.shape) < 0.08] = np.nan
     x[120:123] = np.nan
-    time = np.cumsum(np.where(np.arange(ROWS) == 300, 7.5, 1.0))
+    x[:40, 1:2] = np.nan  # the second channel comes later
+    time = np.cumsum(np.where(np.arange(rows) == 300, 7.5, 1.0) + 0.01 * rng.random(rows))
     return np.round(time * 1e9).astype(np.int64), x
 
 
+def pair(kind, channels, recipe):
+    """The compiled model, and the reference with its initial weights."""
+    model = kind(channels, recipe)
+    thetas = [_layout.Part(model.arena, c)["net.theta"][: recipe.units] for c in range(channels)]
+    return model, ReferenceForecaster(recipe, thetas)
+
+
+def put(model, *seasons):
+    """Have these seasons found."""
+    model.arena["season.rows"][:] = *seasons, *[0] * (3 - len(seasons))
+    model.arena["season.tally"][season.CHANGES] += 1
+
+
+def both(model, reference, time, x, found=None):
+    """Run the rows through both and hold the forecasts against each other; the seasons in force, row by row.
+
+    found   row → seasons that are found before it, besides those that are there
+    """
+    seasons = []
+    for i in range(len(x)):
+        if found and i in found:
+            put(model, *found[i])
+        rows = model.run(time[i : i + 1], x[i : i + 1])
+        lengths = model.arena["season"][: _layout.SEASONS]
+        seasons.append((int(lengths[0]), int(lengths.max())))
+        said = reference.step(time[i] / 1e9, x[i], seasons[-1], model.arena["gate"], model.arena["pace"][_layout.BOOST])
+        np.testing.assert_allclose(rows.forecast[0], said, rtol=RTOL, atol=ATOL, err_msg=f"row {i}")
+    return seasons
+
+
+def agree(model, reference):
+    """What has been learned is the same."""
+    for c, a in enumerate(reference.channels):
+        part = _layout.Part(model.arena, c)
+        if model.recipe.units:
+            np.testing.assert_allclose(part["net.theta"], a.theta, rtol=RTOL, atol=ATOL)
+            np.testing.assert_allclose(part["net.s"][0], a.s, rtol=RTOL, atol=ATOL)
+        names = {"net": "weights", "ar": "ar.weights", "wide": "wide.weights"}
+        for name, expert in a.experts.items():
+            np.testing.assert_allclose(part[names[name]], expert.heads, rtol=1e-7, atol=ATOL)
+        records = np.array(list(a.regret.values())).transpose(2, 0, 1)
+        order = ["stay", "ar", "net", "seasonal", "wide"]
+        by_row = [list(a.regret).index(name) for name in order if name in a.regret]
+        np.testing.assert_allclose(model.arena["regret"][:, c], records[:, by_row], rtol=1e-7, atol=ATOL)
+
+
 @pytest.mark.parametrize(
-    ("channels", "choices"),
-    [(1, {}), (2, {"horizon": 3}), (3, {"horizon": 5, "lags": 4, "units": 5, "learning_rate": 0.02, "level": 0.8})],
+    ("channels", "choices", "found"),
+    [
+        (1, {"tier": "lean", "update": "rmsprop"}, {}),
+        (2, {"tier": "lean", "horizon": 3}, {}),
+        (1, {}, {0: (24,)}),
+        (2, {"horizon": 3}, {}),
+        # a length that is measured better, a longer one beside it, another, none
+        (3, {"horizon": 5, "lags": 4, "units": 5}, {100: (40,), 104: (41,), 106: (41, 90), 200: (30,), 210: ()}),
+        (2, {"horizon": 9, "units": 0, "lags": 2}, {0: (7,)}),
+        (5, {"units": 3, "lags": 2}, {}),  # three of four others are heard
+    ],
 )
-def test_forecasts_and_bands_are_those_of_the_reference(channels, choices):
-    recipe = Recipe(seed=3, **choices)
-    model = Detector(channels, recipe)
-    reference = ReferenceForecaster(
-        channels, recipe, model.arena["net.theta"].copy(), prior(channels, recipe.units, recipe.lags)
-    )
-    time, x = series(channels, seed=channels)
-    rows = model.run(time, x)
-    for i in range(ROWS):
-        forecast, half = reference.step(time[i] / 1e9, x[i])
-        seen = np.isfinite(rows.forecast[i])
-        np.testing.assert_allclose(rows.forecast[i][seen], forecast[seen], rtol=1e-8, atol=1e-9)
-        np.testing.assert_allclose((rows.forecast_upper - rows.forecast)[i][seen], half[seen], rtol=1e-8, atol=1e-9)
-    np.testing.assert_allclose(model.arena["net.theta"], reference.theta, rtol=1e-8, atol=1e-9)
-    np.testing.assert_allclose(model.arena["weights"], reference.weights, rtol=1e-7, atol=1e-9)
+def test_forecasts_are_those_of_the_reference(channels, choices, found):
+    model, reference = pair(Forecaster, channels, Recipe(seed=3, **choices))
+    seasons = both(model, reference, *series(channels, seed=channels), found)
+    agree(model, reference)
+    for row, lengths in found.items():
+        assert seasons[row] == (lengths[0], max(lengths)) if lengths else (0, 0)
+    if 104 in found:
+        assert [seasons[row - 1][0] for row in list(found)[1:]] == [40, 41, 0, 30], (
+            "each of these was in force till then"
+        )
+
+
+def test_seasons_that_are_found_are_used_as_the_reference_does():
+    """A pattern of 13 rows gives way to one of 30."""
+    rng = np.random.default_rng(0)
+    patterns = [np.cumsum(rng.normal(size=(length, 2)), 0) for length in (13, 30)]
+    x = np.concatenate([np.resize(2 * (p - p.mean(0)) / p.std(0), (450, 2)) for p in patterns])
+    x += 0.3 * rng.normal(size=x.shape)
+    model, reference = pair(Forecaster, 2, Recipe(seed=3, horizon=3))
+    seasons = both(model, reference, (1 + np.arange(900)) * 10**9, x)
+    agree(model, reference)
+    print("seasons:", [(i, s) for i, s in enumerate(seasons) if i == 0 or s != seasons[i - 1]])
+    assert {0, 13, 30} <= {s for s, _ in seasons}
+
+
+def test_of_many_channels_each_looks_at_its_relatives():
+    """More than eight others: they are chosen after 512 rows, one channel a row."""
+    rng = np.random.default_rng(0)
+    rows, channels = 600, 10
+    walks = np.cumsum(rng.normal(size=(rows + 1, 3)), 0)
+    x = np.stack([walks[c % 2 : rows + c % 2, c % 3] for c in range(channels)], 1)
+    x += 0.5 * rng.normal(size=x.shape)
+    model, reference = pair(Forecaster, channels, Recipe(units=0, lags=3, horizon=2))
+    both(model, reference, (1 + np.arange(rows)) * 10**9, x, {0: (12,)})
+    agree(model, reference)
+    chosen = model.arena["relatives"]
+    assert chosen.tolist() == [a.relatives for a in reference.channels]
+    assert len({frozenset(row) for row in chosen.tolist()}) > 5, "they differ from channel to channel"
+    left_out = [set(range(channels)) - {c} - set(row) for c, row in enumerate(chosen.tolist())]
+    print("left out:", left_out)
+
+
+def test_a_detector_learns_the_shares_that_its_governor_says():
+    """An event that is refused, then accepted: gates and boost are the Detector's, what they do is the reference's."""
+    model, reference = pair(Detector, 2, Recipe(seed=3, horizon=2, undo=False, highest=20.0))
+    time, x = series(2, seed=5, rows=700)
+    x[450:, 0] += 25.0
+    first, gates = 560, []
+    both(model, reference, time[:450], x[:450])
+    for i in range(450, 700):
+        if i == first:
+            model.accept()
+        both(model, reference, time[i : i + 1], x[i : i + 1])
+        gates.append((model.arena["gate"][0], model.arena["pace"][_layout.BOOST]))
+    agree(model, reference)
+    gate, boost = np.array(gates).T
+    assert (gate[: first - 450] == 0.0).all()
+    assert gate[first - 450] == 1.0
+    assert boost[first - 450] == 0.5
+    assert (np.diff(boost[first - 450 : first - 400]) < 0.0).all()
 
 
 def test_the_net_learns_what_a_linear_model_cannot():
@@ -52,7 +156,8 @@ def test_the_net_learns_what_a_linear_model_cannot():
         x[i] = 1.0 - 1.4 * x[i - 1] ** 2 + 0.3 * x[i - 2]
     time = (1 + np.arange(len(x))) * 10**9
     errors = []
-    for learner in ("rtrl", "frozen"):
-        rows = Detector(lags=2, seed=1, learner=learner).run(time, x[:, None])
+    for choices in ({}, {"learner": "frozen"}):
+        rows = Forecaster(lags=2, seed=1, **choices).run(time, x[:, None])
         errors.append(np.mean((rows.expected[6000:, 0] - x[6000:]) ** 2))
+    print("mean squared errors:", errors)
     assert errors[0] < 0.2 * errors[1]

@@ -132,10 +132,14 @@ def forecast_fields(result: Result) -> dict[str, Any]:
 
 
 def alarm_fields(alarm: Alarm) -> dict[str, Any]:
-    """One change of an alarm."""
+    """One change of an event or condition."""
     numbers = {name: _number(getattr(alarm, name)) for name in ("score", "value", "expected", "lower", "upper")}
     times = _time("t", alarm.time) | _time("since", alarm.since)
-    return times | {"raised": alarm.raised, "channel": alarm.channel} | numbers
+    why = [
+        {"channel": part.channel, "share": _number(part.share), "expected": _number(part.expected)}
+        for part in alarm.why
+    ]
+    return times | {"phase": alarm.phase, "cause": alarm.cause, "channel": alarm.channel} | numbers | {"why": why}
 
 
 def _time(name: str, ns: int) -> dict[str, Any]:
