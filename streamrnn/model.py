@@ -138,11 +138,12 @@ class Model:
             "net.grad": ("real", (layers * n, q)),
             "net.feedback": ("real", (self.outputs if self.learner.feedback == "random" else 0, seen)),
         }
+        columns = next(field.shape[-1] for field in self.representation.fields if field.name == "learner.J")
         return {
             "net": tuple(Field(name, *own[name]) for name in NET_FIELDS),
             "learner": self.representation.fields,
             "update": self.update.fields(layers * n, q, self.outputs),
-            "audit": audit.fields(n if self.audited else 0, k, q, layers),
+            "audit": audit.fields(n if self.audited else 0, k, q, layers, columns, seen),
         }
 
     def start(self, arena: Named, seed: int) -> None:

@@ -73,6 +73,14 @@ class Model(Protocol):
         """True while an event lasts that is not learned as normal."""
 
     @property
+    def variant(self) -> str:
+        """What of its recipe the model has, where a time budget was given."""
+
+    @property
+    def skill(self) -> Floats:
+        """(C,) 1 - mean absolute error over that of the best baseline; NaN before the first forecast is judged."""
+
+    @property
     def gradient_cosine(self) -> float:
         """The gradient audit's estimate; NaN without one."""
 

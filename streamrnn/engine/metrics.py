@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import platform
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -111,6 +112,12 @@ class EngineCollector(Collector):
             started.add_metric([kind], float(begun))
         yield active
         yield started
+        models = GaugeMetricFamily(
+            "streamrnn_models", "Models, by the variant that the budget allows.", labels=["variant"]
+        )
+        for variant, count in Counter(stream.model.variant for stream in fleet).items():
+            models.add_metric([variant], count)
+        yield models
         if fleet.recipe.audit:
             known = [cosine for s in fleet if not np.isnan(cosine := s.model.gradient_cosine)]
             yield GaugeMetricFamily(
@@ -179,8 +186,13 @@ class EngineCollector(Collector):
             "streamrnn_persistence_absolute_error", "The same, had the last value been the forecast.", labels=labels
         )
         coverage = GaugeMetricFamily("streamrnn_coverage_ratio", "Share of values within the band.", labels=labels)
+        skill = GaugeMetricFamily(
+            "streamrnn_skill_ratio",
+            "1 - mean absolute error over that of the best of persistence, seasonal persistence and an autoregression.",
+            labels=labels,
+        )
         for stream in streams:
-            sums = stream.model.statistics
+            sums, skills = stream.model.statistics, stream.model.skill
             for c, channel in enumerate(stream.channels):
                 where = [stream.name, channel]
                 for gauge, row in zip(gauges, stream.latest, strict=True):
@@ -189,7 +201,8 @@ class EngineCollector(Collector):
                 persistence.add_metric(where, float(sums["absolute_change"][c]))
                 judged = float(sums["judged"][c])
                 coverage.add_metric(where, float(sums["covered"][c]) / judged if judged else np.nan)
-        yield from (*gauges, error, persistence, coverage)
+                skill.add_metric(where, float(skills[c]))
+        yield from (*gauges, error, persistence, coverage, skill)
 
 
 def _counter(name: str, meaning: str, value: float) -> CounterMetricFamily:

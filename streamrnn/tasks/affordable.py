@@ -29,8 +29,8 @@ class Variant(NamedTuple):
 def variants(recipe: Recipe) -> list[Variant]:
     """What can be left out of the recipe, the richest first, by what each brings (docs/accuracy.md)."""
     bare = {"tier": "lean", "update": "rmsprop", "update_options": {}, "learning_rate": 0.0}
-    plain = {**bare, "learner": "immediate", "learner_options": {}, "audit": False}
-    no_net = {**plain, "units": 0, "layers": 1}
+    plain = {**bare, "learner": "immediate", "learner_options": {}, "layers": 1, "audit": False}
+    no_net = {**plain, "units": 0}
     found = [Variant("as configured", {})]
     if recipe.tier == "full":
         found.append(Variant("lean", {"tier": "lean"}))
