@@ -37,9 +37,9 @@ TBPTT = {"learner": "tbptt"}
 DEKF = {"update": "dekf"}
 CASES = {
     # sizes
-    "units 0": Case({"units": 0}, "units", ("0", ("expected int, 1 to 4096", "`int` >= 1"))),
-    "units 4097": Case({"units": 4097}, "units", ("4097", ("expected int, 1 to 4096", "`int` <= 4096"))),
-    "units 1.5": Case({"units": 1.5}, "units", ("1.5", ("expected int, 1 to 4096", "`int`"))),
+    "units -1": Case({"units": -1}, "units", ("-1", ("expected int, 0 to 4096", "`int` >= 0"))),
+    "units 4097": Case({"units": 4097}, "units", ("4097", ("expected int, 0 to 4096", "`int` <= 4096"))),
+    "units 1.5": Case({"units": 1.5}, "units", ("1.5", ("expected int, 0 to 4096", "`int`"))),
     "layers 0": Case({"layers": 0}, "layers", ("0", ("expected int, 1 to 64", "`int` >= 1"))),
     "layers 65": Case({"layers": 65}, "layers", ("65", ("expected int, 1 to 64", "`int` <= 64"))),
     "half a block": Case(BANK | {"units": 12}, "units", ("elman_bank", "got units = 12", "expected a multiple of 8")),
@@ -150,6 +150,24 @@ CASES = {
         {"level": 1}, "level", ("1", ("expected float, more than 0 and less than 1", "`float` < 1"))
     ),
     "lags 129": Case({"lags": 129}, "lags", ("129", ("expected int, 0 to 128", "`int` <= 128"))),
+    "tier rich": Case({"tier": "rich"}, "tier", ("rich",)),
+    "budget -1": Case({"budget": -1.0}, "budget", ("-1", ("expected float, 0 to 1000000", "`float` >= 0"))),
+    "no alarms at all": Case(
+        {"alarms_per_week": 0.0}, "alarms_per_week", ("0", ("expected float, more than 0", "`float` > 0"))
+    ),
+    "governor never": Case({"governor": "never"}, "governor", ("never",)),
+    "direction sideways": Case({"direction": "sideways"}, "direction", ("sideways",)),
+    "a deviation below 0": Case(
+        {"least_deviation": -1.0}, "least_deviation", ("-1", ("expected float, 0 or more", "`float` >= 0"))
+    ),
+    "a refusal below 0": Case(
+        {"refuse_at_most": -1.0}, "refuse_at_most", ("-1", ("expected float, 0 to 1000000000000", "`float` >= 0"))
+    ),
+    "a range of nothing": Case(
+        {"lowest": 5.0, "highest": 3.0}, "lowest", ("lowest = 5", "less than highest = 3")
+    ),
+    "a range from nan": Case({"lowest": math.nan}, "lowest", ("lowest = nan", "a number")),
+    "a range to nan": Case({"highest": math.nan}, "highest", ("highest = nan", "a number")),
     "half-life nan": Case(
         {"half_life": math.nan}, "half_life", (("nan", "NaN"), ("expected float, 0 to", "`float`"))
     ),

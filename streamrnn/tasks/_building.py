@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from typing import Any
 
 import msgspec
@@ -44,6 +45,7 @@ def model_of(recipe: Recipe, channels: int) -> Model:
     """The net of each channel. Raises ModelError where its parts do not fit, or a choice would do nothing."""
     r = recipe
     update, learner = updates.get(r.update, r.update_options), learners.get(r.learner, r.learner_options)
+    _refuse_range(r)
     _refuse_idle(r, update, learner)
     if r.clip_gradient and update.follows != "gradient":
         raise ModelError(f"the update {update.name} does not follow a gradient that could be clipped",
@@ -52,17 +54,29 @@ def model_of(recipe: Recipe, channels: int) -> Model:
                  _layout.net_inputs(channels, r.tier == "full"), r.layers, 1, r.audit)  # fmt: skip
 
 
+def _refuse_range(recipe: Recipe) -> None:
+    """Raises ModelError where the range of good data holds no number."""
+    low = -math.inf if recipe.lowest is None else recipe.lowest
+    high = math.inf if recipe.highest is None else recipe.highest
+    for name, bound in (("lowest", low), ("highest", high)):
+        if math.isnan(bound):
+            raise ModelError("the range of good data needs an end", got=f"{name} = nan", expected="a number")
+    if not low < high:
+        raise ModelError("the range of good data is empty", got=f"lowest = {low:g}",
+                         expected=f"less than highest = {high:g}")  # fmt: skip
+
+
 def _refuse_idle(recipe: Recipe, update: Update, learner: Learner) -> None:
     """Raises ModelError where a choice would do nothing."""
     default = Recipe()
-    if recipe.learning_rate and not update.rates:
-        raise ModelError(f"the update {update.name} has no rate", got=f"learning_rate = {recipe.learning_rate:g}",
-                         expected="learning_rate = 0")  # fmt: skip
     if not learner.learns:
         for name in ("update", "update_options", "learning_rate", "clip_gradient"):
             if getattr(recipe, name) != getattr(default, name):
                 raise ModelError(f"the learner {learner.name} moves no recurrent weights: {name} has no part in it",
                                  got=f"{name} = {getattr(recipe, name)}", expected=f"no {name}")  # fmt: skip
+    if recipe.learning_rate and not update.rates:
+        raise ModelError(f"the update {update.name} has no rate", got=f"learning_rate = {recipe.learning_rate:g}",
+                         expected="learning_rate = 0")  # fmt: skip
     if learner.stack is not None and recipe.layers == 1 and recipe.learner_options:
         raise ModelError(f"the options of the learner {learner.name} are for stacks of layers",
                          got="layers = 1", expected="layers = 2 or more, or no learner_options")  # fmt: skip

@@ -38,7 +38,7 @@ ROWS, TIME, GUARDED, RAN_AWAY, MUTE, ACCEPT, TOLD_ONGOING, SHADOWING = range(8)
 # bits of the clock's entry MUTE
 MUTE_ALARMS, MUTE_LEARNING = 1, 2
 # entries of the field "pace"
-INTERVAL, GAP, DT, BOOST, TURN, BY_CLOCK = range(6)
+INTERVAL, GAP, DT, BOOST, TURN, BY_CLOCK, TURNED = range(7)
 # entries of the array "places" that goes with the arena: rows are relative to the channel's first
 LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP, FORGET_FIRST, FORGET_LAST, STRIDE, TWIN, SEEK, HEARD, GATES = range(13)
 # entries of the field "rates"; the last ones are the means'
@@ -143,7 +143,7 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
         Field("relatives", "ints", (c, relatives(c) if full else 0)),  # other channels that each looks at
         Field("marks", "ints", (event.MARKS,)),  # of the event
         Field("hyper", "wide", (11,)),  # choices of the recipe
-        Field("pace", "wide", (6,)),  # typical interval (s), last step, least weight of level and scale, season's phase
+        Field("pace", "wide", (7,)),  # typical interval (s), last step, least weight of level and scale, season's phase
         Field("rates", "wide", (MEAN0 + len(AVERAGES),)),  # weights that belong to the last elapsed time
         Field("first", "wide", (c,)),  # first value: levels are kept relative to it
         Field("start", "wide", (YOUNG, c)),  # the first values

@@ -35,7 +35,7 @@ ROWS, TIME, YOUNG, SEASONS, GAP, BOOST = at.ROWS, at.TIME, at.YOUNG, at.SEASONS,
 LIMITS, LADDER, FACTS, HELD, USUAL = at.LIMITS, at.LADDER, at.FACTS, at.HELD, at.USUAL
 MARKS, BLOCKS_HELD, VERDICT = at.MARKS, at.BLOCKS_HELD, at.VERDICT
 MISS, HALF_LIFE, SCORING, SECONDS = at.MISS, at.HALF_LIFE, at.SCORING, at.SECONDS
-TAPS, STRIDE, SEEK, TURN = at.TAPS, at.STRIDE, at.SEEK, at.TURN
+TAPS, STRIDE, SEEK, TURN, TURNED = at.TAPS, at.STRIDE, at.SEEK, at.TURN, at.TURNED
 MUTE, MUTE_LEARNING, MISSED = at.MUTE, at.MUTE_LEARNING, at.MISSED
 
 
@@ -93,7 +93,6 @@ def watch(
     sought = open_seasons(ints, wide, table, places[SEEK])
     ring, horizon, channels = mix.shape
     taps, ahead = places[TAPS], HEAD + 4 * channels
-    turned = False
     for i in range(time.shape[0]):
         x, row = values[i], out[i]
         rows = clock[ROWS]
@@ -113,7 +112,7 @@ def watch(
         row[:HEAD] = 0.0
         scores = hyper[SCORING] != 0.0
         if scores:
-            phased = score_phase(time[i], season[0], turned, pacing, memory, profile)
+            phased = score_phase(time[i], season[0], pacing[TURNED] != 0.0, pacing, memory, profile)
             total = surprise(
                 x, rows, pacing[GAP], phased, clock[MUTE] & MUTE_LEARNING == 0, seen, stale, mix,
                 odd, memory, profile, stages, long, ranks, whole, reasons, weights, nats,
@@ -157,6 +156,7 @@ def watch(
                 band[:, :, SLOPES:] = 0.0
             turn_phase(pacing[TURN], season[0], phase)
             turn_ahead(phase, season[0], nearby)
+        pacing[TURNED] = 1.0 if turned else 0.0
         for c in range(channels):
             say_channel(
                 c, OWN + c * places[STRIDE], rows, places, clock, pacing, rates, season, turned, valid, last, missed,

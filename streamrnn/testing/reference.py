@@ -121,7 +121,8 @@ class Channel:
             Filter(theta) if recipe.update == "dekf" else RmsProp(theta, recipe.learning_rate or RATE)
         )
         older = 0.1 / np.arange(1, lags + 1)
-        net, ar = np.r_[np.full(n, 0.1), older, [0.1] * (4 + 2 * heard + n * self.gates)], np.r_[older, 0.1]
+        net = np.r_[np.full(n, 0.1), older, [0.1] * 3, 0.01, [1e-3] * (2 * heard), [0.01] * (n * self.gates)]
+        ar = np.r_[older, 0.1]
         self.experts = {"ar": Linear.new(h, ar), "net": Linear.new(h, net)}
         if full:
             size = SEASONAL + BLOCKS + 4 * min(channels - 1, RELATIVES) + lags + len(MEANS) + n + 1

@@ -25,8 +25,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from streamrnn_connectors.zeromq import Sender
 
 from streamrnn.daemon import backfill as module
-from streamrnn.daemon.backfill import Plan, Relay, backfill, series_names
+from streamrnn.daemon import range_api
+from streamrnn.daemon.backfill import Plan, Relay, backfill
 from streamrnn.daemon.config import load, parse
+from streamrnn.daemon.range_api import series_names
 from streamrnn.engine.fleet import Admission, Known
 from streamrnn.engine.loop import Engine
 from streamrnn.engine.ports import Batch
@@ -428,7 +430,7 @@ def test_what_is_asked_and_what_becomes_of_it(scripted, monkeypatch):
 
 @pytest.mark.parametrize("points", [7, 121, 11_000])
 def test_no_answer_has_more_points_than_the_api_gives(scripted, monkeypatch, points):
-    monkeypatch.setattr(module, "POINTS", points)
+    monkeypatch.setattr(range_api, "POINTS", points)
     server = scripted(lambda path, fields: matrix(({"job": "a"}, sine(fields))))
     times, values, _ = rows_of(Warmed(prometheus(server.url), clock=clock_at(START)))
     asked = [(float(f["end"]) - float(f["start"])) / float(f["step"]) + 1 for _, f in server.asked]
@@ -436,7 +438,7 @@ def test_no_answer_has_more_points_than_the_api_gives(scripted, monkeypatch, poi
     assert len(asked) == math.ceil(121 / points)
     assert max(asked) <= points
     one = scripted(lambda path, fields: matrix(({"job": "a"}, sine(fields))))
-    monkeypatch.setattr(module, "POINTS", 11_000)
+    monkeypatch.setattr(range_api, "POINTS", 11_000)
     once = rows_of(Warmed(prometheus(one.url), clock=clock_at(START)))
     np.testing.assert_array_equal(times, once[0])
     np.testing.assert_array_equal(values, once[1])
@@ -457,7 +459,7 @@ def test_series_are_channels_by_the_labels_that_tell_them_apart(scripted):
 
 
 def test_series_of_a_later_answer_are_channels_of_all_rows(scripted, monkeypatch):
-    monkeypatch.setattr(module, "POINTS", 61)
+    monkeypatch.setattr(range_api, "POINTS", 61)
 
     def answer(path, fields):
         series = [({"mode": "b"}, sine(fields))]
@@ -508,7 +510,7 @@ def test_it_is_bit_for_bit_what_came_live(scripted):
     server = scripted(lambda path, fields: matrix(({}, sine(fields))))
     warmed = Warmed(prometheus(server.url, step=1.0), clock=clock_at(START))
     times, values, channels = rows_of(warmed)
-    assert warmed.backfill() == len(times) > module.ROWS  # several batches
+    assert warmed.backfill() == len(times) > range_api.ROWS  # several batches
     live = Warmed({}, clock=clock_at(START))
     live.live(*(Batch("pump", times[i : i + 97], values[i : i + 97], channels) for i in range(0, len(times), 97)))
     assert warmed.bytes("pump") == live.bytes("pump")
@@ -630,7 +632,7 @@ FAULTS = {
 @pytest.mark.parametrize("case", FAULTS)
 def test_a_fault_is_told_with_key_and_address(scripted, monkeypatch, case):
     answer, told = FAULTS[case]
-    monkeypatch.setattr(module, "ANSWER_BYTES", 2_000_000)
+    monkeypatch.setattr(range_api, "ANSWER_BYTES", 2_000_000)
     server = scripted(answer)
     warmed = Warmed(prometheus(server.url, timeout=0.5), clock=clock_at(START))
     began = time.monotonic()
@@ -670,7 +672,7 @@ def test_no_secure_connection(scripted):
 
 
 def test_more_values_than_can_be_held(scripted, monkeypatch):
-    monkeypatch.setattr(module, "MOST_VALUES", 200)
+    monkeypatch.setattr(range_api, "MOST_VALUES", 200)
     server = scripted(lambda path, fields: matrix(({"a": "x"}, sine(fields)), ({"a": "y"}, sine(fields))))
     with pytest.raises(ConnectorError, match=r"got 2 series, 21\d values"):
         Warmed(prometheus(server.url)).backfill()
@@ -779,7 +781,7 @@ def test_a_real_one_gives_what_it_was_fed(real_prometheus):
     fed = times <= last * SECOND
     assert len(times) > fed.sum()  # afterwards it repeats the last value, for five minutes
     np.testing.assert_array_equal(values[~fed], np.broadcast_to(values[fed][-1], values[~fed].shape))
-    assert fed.sum() == 12_000 > module.POINTS
+    assert fed.sum() == 12_000 > range_api.POINTS
     np.testing.assert_array_equal(times[fed], (last - 15 * np.arange(12_000)[::-1]) * SECOND)
     expected = [[depth(t, place) for place in channels] for t in (times[fed] // SECOND).tolist()]
     np.testing.assert_array_equal(values[fed], expected)

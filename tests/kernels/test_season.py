@@ -13,11 +13,13 @@ import pytest
 
 from streamrnn._bind import kernel
 from streamrnn.kernels import season
+from streamrnn.kernels.season import adoption, analysis, fourier, layout, proof, windows
+from streamrnn.kernels.season.rows import push
 from streamrnn.state import Arena, Field, Layout
 
 views, observe = season.views, season.observe
-PHASE, WINDOW = season.PHASE, season.WINDOW
-CHANGES, ANALYSES, SEEK = season.CHANGES, season.ANALYSES, season.SEEK
+PHASE, WINDOW = layout.PHASE, layout.WINDOW
+CHANGES, ANALYSES, SEEK = season.CHANGES, layout.ANALYSES, layout.SEEK
 
 
 @kernel
@@ -67,7 +69,7 @@ def test_the_transform_is_fouriers_however_it_is_sliced(size, slices):
     def go(inverse):
         for stage in range(stages):
             for first, last in itertools.pairwise(cuts):
-                season.butterflies(size, stage, first, last, inverse, re, im)
+                fourier.butterflies(size, stage, first, last, inverse, re, im)
 
     go(False)
     order = [int(f"{i:0{stages}b}"[::-1], 2) for i in range(size)]
@@ -84,18 +86,18 @@ def prepared(v):
         return None
     t = np.arange(len(v))[there]
     d = v[there] - v[there][0]
-    drawn = [d_ for k in range(1, season.DRAWN + 1) if np.isfinite(d_ := v[(k * 2654435761 % 2**32 * len(v)) >> 32])]
+    drawn = [d_ for k in range(1, windows.DRAWN + 1) if np.isfinite(d_ := v[(k * 2654435761 % 2**32 * len(v)) >> 32])]
     middle = np.sort(drawn)[len(drawn) // 2]
-    far = season.WILD * np.sort(np.abs(drawn - middle))[len(drawn) // 2]
+    far = windows.WILD * np.sort(np.abs(drawn - middle))[len(drawn) // 2]
     if far > 0.0:
         d = np.clip(v[there], middle - far, middle + far) - v[there][0]
     d = d - np.polyval(np.polyfit(t - t.mean(), d, 1), t - t.mean())
     size = np.abs(d).mean()
     if size <= 1e-14 * np.abs(v[there]).max():
         return None
-    for _ in range(season.CLIPPINGS):
-        size = np.minimum(np.abs(d), season.CLIP * size).mean()
-    d = np.clip(d, -season.CLIP * size, season.CLIP * size)
+    for _ in range(windows.CLIPPINGS):
+        size = np.minimum(np.abs(d), windows.CLIP * size).mean()
+    d = np.clip(d, -windows.CLIP * size, windows.CLIP * size)
     out = np.zeros(len(v))
     out[there] = d - d.mean()
     return out / np.sqrt(out @ out)
@@ -126,11 +128,11 @@ def analysing(xs, window, until, ring):
     memory = arena(xs.shape[1], ring)
     views_ = views(memory.ints, memory.wide, memory.layout.table, 0)
     for x in xs:
-        season.push(x, views_[0])
-    season.begin(0, 0, window, views_[0])
+        push(x, views_[0])
+    analysis.begin(0, 0, window, views_[0])
     while memory["season.count"][PHASE] != until:
-        assert memory["season.count"][PHASE] != season.IDLE
-        season.step(views_[0], 101)
+        assert memory["season.count"][PHASE] != layout.IDLE
+        analysis.step(views_[0], 101)
     return memory
 
 
@@ -148,8 +150,8 @@ def test_the_coarser_level_has_the_means_of_what_is_there():
     xs, memory = messy(333, 3, 1), arena(3, ring=64, levels=2)
     xs[32:48, 0] = np.nan
     watch(xs, memory)
-    for block in range(333 // season.DECIMATION):
-        each = xs[block * season.DECIMATION : (block + 1) * season.DECIMATION]
+    for block in range(333 // layout.DECIMATION):
+        each = xs[block * layout.DECIMATION : (block + 1) * layout.DECIMATION]
         expected = [v[np.isfinite(v)].mean() if np.isfinite(v).any() else np.nan for v in each.T]
         np.testing.assert_allclose(memory["season.ring"][1, block], expected, rtol=1e-12)
 
@@ -168,15 +170,15 @@ def coefficients(d, s, m, j, q):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_lines_and_their_neighbours_are_those_of_the_windows(channels):
     xs = messy(700, channels, 5)
-    memory = analysing(xs, 290, season.JUDGE, ring=300)
+    memory = analysing(xs, 290, layout.JUDGE, ring=300)
     cases, power = memory["season.case"], memory["season.power"]
     rows = int(memory["season.count"][WINDOW])
     prepared_ = [d for d in map(prepared, xs[-rows:].T) if d is not None]
     compared = 0
     for (s, m), stored in zip(cases, power, strict=True):
         m = int(m)
-        for j in range(1, season.harmonics(s) + 1) if m >= 3 else ():
-            w = season.neighbours(m)
+        for j in range(1, proof.harmonics(s) + 1) if m >= 3 else ():
+            w = proof.neighbours(m)
             line = sum(abs(coefficients(d, s, m, j, 0)) ** 2 for d in prepared_)
             beside = sum(abs(coefficients(d, s, m, j, q)) ** 2 for d in prepared_ for q in range(-w, w + 1) if q != 0)
             assert stored[j - 1, 0] == pytest.approx(line, rel=1e-9)
@@ -190,15 +192,15 @@ def test_folding_gives_the_fourier_coefficients_beside_each_harmonic():
     s, m, offset = 12, 9, 5
     d = np.random.default_rng(0).normal(size=offset + s * m)
     expected = np.fft.fft(d[offset:])
-    for q in range(season.neighbours(m) + 1):
+    for q in range(proof.neighbours(m) + 1):
         profile = np.zeros((2, 40))
         for first, last in ((0, 7), (7, 50), (50, s * m)):
-            season.fold(d, offset, float(s), m, q, first, last, profile)
-        for j in range(1, season.harmonics(float(s)) + 1):
+            fourier.fold(d, offset, float(s), m, q, first, last, profile)
+        for j in range(1, proof.harmonics(float(s)) + 1):
             sums = np.zeros(18)
             for first, last in ((0, 5), (5, s + 2)):
-                season.transform(profile, float(s), m, q, j, first, last, sums)
-            up, down = sums[season.RE] + 1j * sums[season.IM], sums[season.RE2] + 1j * sums[season.IM2]
+                fourier.transform(profile, float(s), m, q, j, first, last, sums)
+            up, down = sums[layout.RE] + 1j * sums[layout.IM], sums[layout.RE2] + 1j * sums[layout.IM2]
             assert up == pytest.approx(expected[j * m + q], rel=1e-10)
             assert down == pytest.approx(expected[j * m - q], rel=1e-10)
 
@@ -206,23 +208,23 @@ def test_folding_gives_the_fourier_coefficients_beside_each_harmonic():
 def test_gamma_tail_is_the_chance_of_a_sum_of_exponentials():
     draws = np.random.default_rng(0).exponential(size=(200_000, 4)).sum(1)
     for y in (2.0, 5.0, 9.0):
-        assert np.exp(season.gamma_tail(y, 4)) == pytest.approx((draws > y).mean(), rel=0.05)
+        assert np.exp(proof.gamma_tail(y, 4)) == pytest.approx((draws > y).mean(), rel=0.05)
 
 
 @pytest.mark.parametrize("a", [0.0, 0.9, 1.0])
 def test_the_proof_keeps_its_level_however_red_the_noise_is(a):
     """P(ln p < -x) ≤ about e^-x for a length that was not chosen by looking."""
     s, m, trials = 24, 10, 4000
-    w = season.neighbours(m)
+    w = proof.neighbours(m)
     x = autoregressive(s * m, a, 3, trials)
     t = np.arange(s * m) - (s * m - 1) / 2
     x = x - x.mean(0) - np.outer(t, t @ x) / (t @ t)
     size = np.abs(np.fft.fft(x, axis=0)) ** 2
-    power = np.zeros((trials, season.HARMONICS, 3))
-    for j in range(1, season.HARMONICS + 1):
+    power = np.zeros((trials, layout.HARMONICS, 3))
+    for j in range(1, layout.HARMONICS + 1):
         power[:, j - 1, 0] = size[j * m]
         power[:, j - 1, 1] = sum(size[j * m + q] + size[j * m - q] for q in range(1, w + 1))
-    lnp = np.array([season.evidence(float(s), m, each, np.zeros(1), 0) for each in power])
+    lnp = np.array([proof.evidence(float(s), m, each, np.zeros(1), 0) for each in power])
     for level in (2.0, 4.0, 6.0):
         assert (lnp < -level).mean() <= 1.5 * np.exp(-level) + 3 * np.sqrt(np.exp(-level) / trials)
     assert (lnp < -1.0).mean() > 0.02, "and it is not that nothing is ever said"
@@ -230,14 +232,14 @@ def test_the_proof_keeps_its_level_however_red_the_noise_is(a):
 
 def test_harmonics_of_a_shorter_season_are_no_evidence_for_a_longer_one():
     s, m = 336.0, 10
-    power = np.ones((season.HARMONICS, 3))
-    power[:, 1] = 2 * season.neighbours(m)
+    power = np.ones((layout.HARMONICS, 3))
+    power[:, 1] = 2 * proof.neighbours(m)
     power[:, 0] = 1000.0
-    alone, beside = (season.evidence(s, m, power, np.array([other]), 1) for other in (0.0, 168.0))
-    assert alone < beside < season.SURE  # the odd harmonics are its own
-    assert season.evidence(s, m, power, np.array([56.0]), 1) > alone
-    assert season.shared(7, s, m, 48.0)
-    assert not season.shared(6, s, m, 48.0)
+    alone, beside = (proof.evidence(s, m, power, np.array([other]), 1) for other in (0.0, 168.0))
+    assert alone < beside < proof.SURE  # the odd harmonics are its own
+    assert proof.evidence(s, m, power, np.array([56.0]), 1) > alone
+    assert proof.shared(7, s, m, 48.0)
+    assert not proof.shared(6, s, m, 48.0)
 
 
 @pytest.mark.parametrize(
@@ -248,8 +250,8 @@ def test_a_season_comes_into_force_when_it_or_a_multiple_was_found_before(before
     memory = arena()
     whole, _ = views(memory.ints, memory.wide, memory.layout.table, 0)
     memory["season.found"][0, 0], memory["season.found"][-2, 0] = before, now
-    memory["season.count"][season.FOUND] = 1
-    season.conclude(whole)
+    memory["season.count"][layout.FOUND] = 1
+    adoption.conclude(whole)
     assert memory["season.rows"].tolist() == [adopted, 0, 0]
     assert memory["season.tally"][CHANGES] == (adopted > 0)
 
@@ -328,7 +330,7 @@ def test_a_change_of_season_is_followed(noise):
     followed = int(np.argmax((rows[:, 0] == 60) & (t > 3500)))
     assert 3500 < followed < 3500 + 24 * 60
     assert list(rows[-1]) == [60, 0, 0]
-    assert memory["season.due"][season.YOUNG, 0] <= 6000 - 3500 + 8 * 48 + 2, "what was before is no longer looked at"
+    assert memory["season.due"][layout.YOUNG, 0] <= 6000 - 3500 + 8 * 48 + 2, "what was before is no longer looked at"
     changes = int((np.diff(rows, axis=0, prepend=0) != 0).any(1).sum())
     assert memory["season.tally"][CHANGES] == changes
 
@@ -404,8 +406,8 @@ def test_no_row_takes_more_than_twice_its_steps(channels):
     """However many channels there are, and whatever the phase."""
     x = sine(3000, 24, 0.5)[:, None] + autoregressive(3000, 0.9, 0, channels)
     _, steps, _ = watch(x, ring=1024, levels=2)
-    assert steps.max() <= 2 * season.STEPS + 2 * season.OVERHEAD
-    assert steps.mean() <= 1.25 * season.STEPS
+    assert steps.max() <= 2 * analysis.STEPS + 2 * analysis.OVERHEAD
+    assert steps.mean() <= 1.25 * analysis.STEPS
 
 
 SCRIPT = """
@@ -456,8 +458,8 @@ def test_lines_executed_in_a_row_are_bounded_and_do_not_grow_with_the_ring():
     """Counted by the interpreter, in plain Python: about ten lines a step, and a few loops over a third of the ring."""
     small, large = (script(ring, "trace", "1") for ring in (128, 512))
     for ring, (most, mean, _) in ((128, small), (512, large)):
-        assert 500 < int(most) <= 12 * (2 * season.STEPS + 2 * season.OVERHEAD) + 6 * ring
-        assert float(mean) <= 12 * season.STEPS
+        assert 500 < int(most) <= 12 * (2 * analysis.STEPS + 2 * analysis.OVERHEAD) + 6 * ring
+        assert float(mean) <= 12 * analysis.STEPS
 
 
 def test_compiled_and_plain_python_agree():

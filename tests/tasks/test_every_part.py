@@ -18,7 +18,7 @@ def combinations():
             learner = "rtrl"
         update = UPDATES[i % len(UPDATES)]
         if learner == "frozen":
-            update = "rmsprop"  # it has no use for any
+            update = "dekf"  # it has no use for any but the default's name
         if learner == "rflo" and updates.get(update).follows == "innovation":
             update = "rmsprop"
         yield {"cell": cell, "learner": learner, "update": update, "readout": READOUTS[i % len(READOUTS)]}

@@ -23,21 +23,39 @@ def wave(n, seed=0, noise=0.1):
     return (np.sin(np.arange(n) / 6) + noise * np.random.default_rng(seed).normal(size=n))[:, None]
 
 
-def test_outputs_on_a_prefix_do_not_depend_on_what_comes_later():
-    x, t = wave(600), seconds(600)
-    x[300:] += 100
-    whole, part = Detector(horizon=4).run(t, x), Detector(horizon=4).run(t[:300], x[:300])
+@pytest.mark.parametrize("prefix", [300, 333])
+def test_outputs_on_a_prefix_do_not_depend_on_what_comes_later(prefix):
+    x, t = np.hstack([wave(600), patterns()[:600]]), seconds(600)
+    x[prefix:] += 100
+    whole, part = Detector(2, horizon=4).run(t, x), Detector(2, horizon=4).run(t[:prefix], x[:prefix])
     for name in ("forecast", "forecast_lower", "score", "expected", "share"):
-        np.testing.assert_array_equal(getattr(whole, name)[:300], getattr(part, name))
+        np.testing.assert_array_equal(getattr(whole, name)[:prefix], getattr(part, name))
+
+
+def patterns(rows=1000):
+    """A pattern of 13 rows that gives way to one of 30; a level that moves, missing values."""
+    rng = np.random.default_rng(0)
+    shapes = [np.cumsum(rng.normal(size=length)) for length in (13, 30)]
+    x = np.concatenate([np.resize(2 * (p - p.mean()) / p.std(), rows // 2) for p in shapes])
+    x += 0.3 * rng.normal(size=rows)
+    x[800:830] += 50.0
+    x[rng.random(rows) < 0.05] = np.nan
+    return x[:, None]
 
 
 @pytest.mark.parametrize("block", [1, 7, 64])
 def test_blocks_of_any_size_give_the_same_bits(block):
-    x, t = wave(200), seconds(200)
+    x, t = patterns(), seconds(1000)
     whole, model = Detector(horizon=2), Detector(horizon=2)
+    seasons = {0}
     whole.run(t, x)
-    for i in range(0, 200, block):
+    for i in range(0, 1000, block):
         model.run(t[i : i + block], x[i : i + block])
+        seasons.add(int(model.arena["season"][0]))
+    assert seasons >= {0, 13, 30}
+    different = [f.name for f in whole.arena.layout.fields
+                 if not np.array_equal(whole.arena[f.name], model.arena[f.name], equal_nan=True)]  # fmt: skip
+    assert different == []
     np.testing.assert_array_equal(whole.arena.block, model.arena.block)
 
 
@@ -109,6 +127,33 @@ def test_it_is_never_much_worse_than_persistence():
     model.run(seconds(5000), walk)
     s = model.statistics
     assert s["squared_error"][0] < 1.01 * s["squared_change"][0]
+
+
+def useless(kind, rows, seed):
+    """Series of which a net can know nothing that a simpler expert does not."""
+    rng = np.random.default_rng(seed)
+    if kind == "noise":
+        return rng.normal(size=rows)
+    return np.cumsum(rng.normal(size=rows) if kind == "walk" else rng.standard_t(2.5, size=rows))
+
+
+@pytest.mark.parametrize("kind", ["walk", "noise", "heavy walk"])
+@pytest.mark.parametrize(("horizon", "worst"), [(1, 0.01), (6, 0.03)])
+def test_the_mix_is_hardly_worse_than_the_best_of_its_experts(kind, horizon, worst):
+    """Over any 2000 rows, in mean squared error. Measured on these and four other kinds of series, three of each: 0.4 %
+    above the best one row ahead and 2.2 % six rows ahead, at the most."""
+    rows, ahead = 6000, horizon - 1
+    x, model = useless(kind, rows, seed=0), Forecaster(horizon=horizon)
+    said = np.zeros((rows, 6))  # persistence, the other experts, the mix
+    for i in range(rows):
+        model.run(seconds(1, start=i + 1), x[i : i + 1, None])
+        r, a = i % (horizon + 1), model.arena
+        said[i] = a["base"][r, 0], *a["experts"][r, :, ahead, 0], a["mix"][r, ahead, 0]
+    errors = (said[:-horizon] - x[horizon:, None]) ** 2
+    found = [errors[i : i + 2000].mean(0) for i in range(1000, rows - 2000 - horizon, 250)]
+    above = [e[-1] / e[:-1].min() - 1.0 for e in found]
+    print(f"{kind}, {horizon} ahead: {max(above):.2%} above the best expert")
+    assert max(above) < worst
 
 
 def shifted():
