@@ -77,7 +77,7 @@ class QueryPart:
         return f"{self.stream} from {self.address.shown}"
 
     def read(self, engine: Engine) -> Generator[tuple[Sequence[Batch], float | None], None, None]:
-        """See `backfill.Part`. All answers are awaited before the first row is given, for only they tell which series are."""
+        """See `backfill.Part`. All answers are awaited before the first row: only they tell which series there are."""
         # on multiples of the step, as dashboards do: servers that round the times of a query leave these alone
         end = engine.clock.now() // 10**6 // self.step * self.step
         start = max(end - self.span // self.step * self.step, 0)

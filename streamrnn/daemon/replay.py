@@ -114,7 +114,7 @@ def describe(recipe: Recipe) -> str:
     """A recipe in a few words.
 
     >>> describe(Recipe(horizon=8))
-    'elman, 8 units, learner rtrl, update rmsprop, 16 lags, 8 rows ahead'
+    'elman, 8 units, learner rtrl, update dekf, 16 lags, 8 rows ahead'
     """
     ahead = f"{recipe.horizon} row{'s' if recipe.horizon > 1 else ''} ahead"
     net = f"{recipe.cell}, {recipe.units} units, learner {recipe.learner}, update {recipe.update}"

@@ -19,15 +19,16 @@ from streamrnn.tasks.recipe import Recipe
 class Detector(Forecaster):
     """Scores every row before learning from it.
 
-    The score is surprise / (surprise + bar), in [0, 1): 0.5 is where an alarm is raised, and it never saturates, so
-    that the odder of two odd rows can always be told. The bar is the one at which noise alone raises as many alarms a
-    week as the recipe allows. What is odd is not learned as normal before its time (`governor`). x → a x + b (a > 0)
+    The score is surprise / (surprise + 4.8), in [0, 1): one row in 120 of noise reaches 0.5, and it never saturates, so
+    that the odder of two odd rows can always be told. It is a spike for each event, and low in the rest after it. An
+    alarm is raised at the surprise that noise alone reaches as many times a week as the recipe allows. What is odd is
+    not learned as normal before its time (`governor`). x → a x + b (a > 0)
     changes no score. For the first 100 values of a channel (`warming`) nothing is called odd.
 
     >>> model = Detector(seed=1)
     >>> for i in range(600):
     ...     model.learn_one(20 + i % 5)
-    >>> model.score_one(20.0) < 0.1, model.score_one(60.0) > 0.5     # 20 is next in the pattern
+    >>> model.score_one(20.0) < 0.3, model.score_one(60.0) > 0.5     # 20 is next in the pattern
     (True, True)
     """
 

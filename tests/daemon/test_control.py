@@ -28,7 +28,8 @@ def engine():
     x[550:] += 5.0
     batch = Batch(NAME, t * 10**9, x[:, None], ("level",))
     clock = ManualClock(now=1_700_001_000 * 10**9, monotonic=100.0)
-    made = Engine(ScriptedSource([[batch]]), {}, Recipe(), clock=clock)
+    recipe = Recipe(alarms_per_week=1000.0)  # a row a second: one a week would need more rows to show
+    made = Engine(ScriptedSource([[batch]]), {}, recipe, clock=clock)
     made.turn(0.0)
     stop = threading.Event()
 

@@ -14,8 +14,11 @@ def clock():
     return ManualClock(monotonic=100.0)
 
 
+RECIPE = Recipe(alarms_per_week=1000.0)  # a row a second: one a week would need more than these few rows can show
+
+
 def watched(clock, *batches, **admission):
-    engine = Engine(ScriptedSource([list(batches)]), {}, Recipe(), admission=Admission(**admission), clock=clock)
+    engine = Engine(ScriptedSource([list(batches)]), {}, RECIPE, admission=Admission(**admission), clock=clock)
     engine.turn(0.0)
     return engine
 

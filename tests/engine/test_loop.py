@@ -123,7 +123,7 @@ def test_an_event_keeps_the_name_and_the_reasons_of_its_start(engine, batch, kep
     assert alarms[0].why == alarms[1].why
     assert alarms[0].why[1].share > 0.9
     assert alarms[0].why[1].expected == alarms[0].expected
-    assert "100% c1" in logged(caplog, "alarm")[0].getMessage()
+    assert f"{alarms[0].why[1].share:.0%} c1" in logged(caplog, "alarm")[0].getMessage()
     fields = logged(caplog, "alarm")[0].fields
     assert fields["share"]["c1"] > 0.9
     json.dumps(fields, allow_nan=False)
@@ -327,7 +327,7 @@ def ordered(made, wish):
 def test_what_goes_on_is_accepted(engine, batch, caplog):
     t, x = wave(1500)
     x[500:] += 5.0
-    made = engine([batch("a", t[:600], x[:600])])
+    made = engine([batch("a", t[:600], x[:600])], recipe=Recipe(alarms_per_week=1000.0))
     made.turn(0.0)
     model = made.fleet["a"].model
     assert (model.alarm, model.refusing) == (True, True)
