@@ -1,4 +1,5 @@
-"""Every possible pair of cell and learner, every update, readout and stack, as numbers to compare between two runs.
+"""Every pair of cell and learner, every update, readout and stack, and the loop of a stream, as numbers to compare
+between two runs.
 
     python tests/pairs.py OUT.npz 0 4        # every 4th of the jobs, from the first on
 
@@ -12,7 +13,7 @@ import sys
 
 import numpy as np
 
-from streamrnn import cells, learners, readouts, updates
+from streamrnn import Detector, cells, learners, readouts, updates
 from streamrnn.model import Model, Network
 from streamrnn.state import Arena, Layout
 from streamrnn.testing.recurrence import DTS, M, N, T, problem, serves
@@ -101,11 +102,33 @@ def of_readout(name):
     return {"weights": W, "memory": arena.real.copy()}
 
 
+LOOPS = {
+    "full": {},
+    "lean": {"tier": "lean", "update": "rmsprop"},
+    "shadow": {"governor": "shadow", "highest": 20.0},
+    "no net": {"units": 0},
+}
+
+
+def of_loop(name):
+    """A Detector's rows: missing values, an event, two channels, two horizons."""
+    rows, generator = 160, np.random.default_rng(0)
+    x = np.stack([np.sin(np.arange(rows) / 2), generator.normal(size=rows)], 1)
+    x += 0.1 * generator.normal(size=x.shape)
+    x[generator.random(x.shape) < 0.1] = np.nan
+    x[130:150, 0] += 50.0
+    model = Detector(2, **({"horizon": 2, "lags": 3, "units": 4} | LOOPS[name]))
+    said = model.run((1 + np.arange(rows)) * 60 * 10**9, x)
+    found = {"surprise": said.surprise, "event": said.event, "learning": said.learning, "real": model.arena.real}
+    return found | {"forecast": said.forecast[10:], "upper": said.forecast_upper[10:]}
+
+
 JOBS = {
     **{f"{c} x {le}": (of_pair, c, le) for c, le in PAIRS},
     **{f"two layers of {c} x {le}": (of_stack, c, le) for c, le in STACKS},
     **{f"update {u}": (of_update, u) for u in updates.OWN},
     **{f"readout {r}": (of_readout, r) for r in readouts.OWN},
+    **{f"loop {name}": (of_loop, name) for name in LOOPS},
 }
 
 

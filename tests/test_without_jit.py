@@ -1,4 +1,5 @@
-"""Every pair of cell and learner: compiled and plain Python agree; a stored net goes on to the same bits elsewhere."""
+"""Every pair of cell and learner, and the loop of a stream: compiled and plain Python agree; a stored net goes on to
+the same bits elsewhere."""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ def apart(a, b):
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_compiled_and_plain_python_agree(shard, tmp_path):
-    """Gradients, states, weights and the audit's sums of every pair, stacks, updates and readouts."""
+    """Gradients, states, weights and the audit's sums of every pair, stacks, updates, readouts; rows of a Detector."""
     compiled, plain = both(tmp_path, shard, SHARDS)
     assert compiled.keys() == plain.keys()
     assert {name.split(": ")[0] for name in plain} == set(list(pairs["JOBS"])[shard::SHARDS])
@@ -65,7 +66,7 @@ def test_nothing_is_left_out():
     jobs = set(pairs["JOBS"])
     assert {f"{c} x {le}" for c, le in pairs["PAIRS"]} <= jobs
     assert {f"update {name}" for name in updates.OWN} | {f"readout {name}" for name in readouts.OWN} <= jobs
-    assert {"two layers of lstm x rtrl", "two layers of iir x crbp"} <= jobs
+    assert {"two layers of lstm x rtrl", "two layers of iir x crbp", "loop full", "loop shadow"} <= jobs
 
 
 def steps(net, xs, es, first, last):

@@ -21,7 +21,8 @@ def combinations():
             update = "dekf"  # it has no use for any but the default's name
         if learner == "rflo" and updates.get(update).follows == "innovation":
             update = "rmsprop"
-        yield {"cell": cell, "learner": learner, "update": update, "readout": READOUTS[i % len(READOUTS)]}
+        readout, tier = READOUTS[i % len(READOUTS)], ("full", "lean")[i % 2]
+        yield {"cell": cell, "learner": learner, "update": update, "readout": readout, "tier": tier}
 
 
 MODELS = [*combinations(), {"cell": "elman", "learner": "kf_rtrl"}]
@@ -38,7 +39,7 @@ def test_a_model_of_these_parts(choice):
     n = 1200
     t = np.cumsum(rng.exponential(1.0, 3 * n) * 1e9 + 1e6).astype(np.int64)
     wave = np.sin(t[:n] / 8e9) + 0.02 * rng.normal(size=n)
-    model = Detector(units=8, **choice)
+    model = Detector(units=8, governor="learn", **choice)  # whatever comes
     expected = model.run(t[:n], wave[:, None]).expected[:, 0]
     error, change = abs(expected - wave)[n // 2 :], abs(np.diff(wave))[n // 2 - 1 :]
     assert error.mean() < change.mean(), "worse than repeating the last value"

@@ -246,7 +246,7 @@ def test_nothing_is_learned_from_a_missing_channel():
     x[200:, 1] = np.nan
     model = Detector(channels=2)
     model.run(seconds(201), x[:201])
-    shared, own = ("moments", "change", "seen", "tails"), ("weights", "ar.weights", "net.theta", "update.d")
+    shared, own = ("moments", "change", "seen", "ranks", "whole"), ("weights", "ar.weights", "net.theta", "update.d")
     before = {name: model.arena[name].copy() for name in (*shared, *own, *(f"{name}@1" for name in own))}
     regret, wide = model.arena["regret"].copy(), model.arena["wide.weights@1"].copy()
     model.run(seconds(99, start=202), x[201:])
@@ -280,7 +280,8 @@ def test_values_beyond_use_are_masked_and_counted(bad, recipe):
 def test_hostile_values_leave_all_finite(cell, learner):
     rng = np.random.default_rng(2)
     x = np.exp(rng.normal(size=(1500, 2)) * 40) * rng.choice([-1, 1], (1500, 2))
-    model = Detector(channels=2, tier="lean", cell=cell, learner=learner, update="rmsprop", learning_rate=0.3)
+    parts = {"cell": cell, "learner": learner, "update": "rmsprop", "learning_rate": 0.3}
+    model = Detector(channels=2, tier="lean", governor="learn", **parts)
     rows = model.run(seconds(1500), x)
     assert np.isfinite(rows.forecast[5:]).all()
     assert np.isfinite(model.arena.real).all()

@@ -175,14 +175,19 @@ def test_what_was_before_an_event_is_kept_for_a_day_after_it():
         kept.before(onset)
 
 
-def test_the_newest_snapshot_before_the_window_is_taken():
+@pytest.mark.parametrize(
+    ("since", "taken", "left"),
+    [(11 * HOUR, 5, [12 * HOUR]), (10 * HOUR, 4, [10 * HOUR, 12 * HOUR]), (8 * HOUR + 1, 4, [10 * HOUR, 12 * HOUR])],
+)
+def test_the_newest_snapshot_from_before_the_window_is_taken(since, taken, left):
+    """A row that a snapshot has in it already is no longer to be taken out of it."""
     kept = History()
     for i in range(6):
         t = np.array([(1 + i) * 2 * HOUR])
         kept._fresh = history.LEAST_ROWS
         kept.note(np.full(3, i, np.uint64), 2 * i * HOUR if i else -1, False, t, np.zeros((1, 1)))
     assert [then for then, _ in kept._snapshots] == [8 * HOUR, 10 * HOUR]
-    block, t, _ = kept.before(11 * HOUR)
-    assert block[0] == 5
-    assert t.tolist() == [12 * HOUR]
+    block, t, _ = kept.before(since)
+    assert block[0] == taken
+    assert t.tolist() == left
     assert not kept._snapshots, "what is kept ends there"

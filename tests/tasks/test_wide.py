@@ -226,5 +226,5 @@ def test_relatives_are_chosen_by_the_last_512_rows():
     d = rng.normal(size=(1200, 5))
     d[:600, 1] = d[:600, 0]
     d[688:, 2] += 0.7 * d[688:, 0]
-    assert chosen(np.cumsum(d, 0), 0, most=1) == [2]
-    assert chosen(np.cumsum(d[:600], 0), 0, most=1) == [1]
+    assert chosen(np.cumsum(d, 0), 0, most=1, size=2048) == [2]
+    assert chosen(np.cumsum(d[:600], 0), 0, most=1, size=2048) == [1]
