@@ -10,7 +10,7 @@ import math
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.kernels.budget import budget_bar, budget_learn, budget_quiet
+from streamrnn.kernels.budget import WEEK, budget_bar, budget_learn, budget_quiet
 from streamrnn.kernels.event import (
     AGE,
     CAUSE,
@@ -56,6 +56,7 @@ from streamrnn.tasks._layout import (
 )  # fmt: skip
 from streamrnn.tasks._scoring import SPIKE
 
+SLACK = 3.0  # nats that the bar may be below what the p-values alone say: a factor of 20
 LASTING = 3600.0  # seconds after which an event is told to be ongoing, once
 
 
@@ -77,7 +78,10 @@ def decide(
     muted, barred = clock[MUTE] & MUTE_ALARMS != 0, clock[MUTE] & MUTE_LEARNING != 0
     bar = quiet = math.inf
     if interval > 0.0:
-        bar = budget_bar(hyper[ALARMS_A_WEEK], interval, ladder)
+        # surprise is -ln p within a factor of a few: where little happens the ladder has nothing to learn from, and a
+        # bar far below the nominal one would tell ripples
+        nominal = -math.log(hyper[ALARMS_A_WEEK] * interval / WEEK)
+        bar = max(budget_bar(hyper[ALARMS_A_WEEK], interval, ladder), nominal - SLACK)
         quiet = budget_quiet(hold, ladder)
     c = loudest(x, expected, nats, limits)
     cause = admitted(x[c], expected[c], limits[c]) if c >= 0 else HELD_BACK

@@ -10,7 +10,7 @@ from streamrnn._bind import kernel
 from streamrnn._types import Array
 from streamrnn.kernels.governor import ACCEPTED, FROZEN, LEARN, SHADOW
 from streamrnn.kernels.memory import vector
-from streamrnn.tasks._layout import CLOCK, GOVERNOR, HELD, HYPER, LIMITS, MARKS, MUTE, SHADOWING, TWIN
+from streamrnn.tasks._layout import CLOCK, GOVERNOR, HELD, HYPER, LIMITS, MARKS, SHADOWING, TWIN
 
 LEARNED = 7  # column of a row with the learning code
 
@@ -38,8 +38,8 @@ def shadowed(
         vector(wide, table, places[TWIN] + 1),
         vector(real, table, places[TWIN] + 2),
     )
-    clock, clock1 = vector(ints, table, CLOCK), vector(ints1, table, CLOCK)
-    hyper, hyper1, held1 = vector(wide, table, HYPER), vector(wide1, table, HYPER), vector(wide1, table, HELD)
+    clock, held1 = vector(ints, table, CLOCK), vector(wide1, table, HELD)
+    hyper, hyper1 = vector(wide, table, HYPER), vector(wide1, table, HYPER)
     marks, limits = table[MARKS, 0], table[LIMITS, 0]
     spare = out[:1].copy()
     for i in range(time.shape[0]):
@@ -54,7 +54,6 @@ def shadowed(
                 held1[:] = 0.0  # the refusal is not the copy's
                 clock[SHADOWING] = 1
             continue
-        clock1[MUTE] = clock[MUTE]
         watch(ints1, wide1, real1, table, places, time[i : i + 1], values[i : i + 1], spare)
         if said == FROZEN:
             continue

@@ -111,6 +111,22 @@ def test_seasons_that_are_found_are_used_as_the_reference_does():
     assert {0, 13, 30} <= {s for s, _ in seasons}
 
 
+def test_the_experts_for_comparison_count_once_they_are_much_the_best():
+    """By more than four standard errors of their regret; this one is put in by hand."""
+    model, reference = pair(Forecaster, 1, Recipe(seed=3, units=0, lags=2, horizon=2))
+    time, x = series(1, seed=1)
+    a, heard = reference.channels[0], 0
+    for i in range(ROWS):
+        if i in (150, 200):
+            order = _layout.AR_EXPERT if i == 150 else _layout.SEASONAL_EXPERT
+            model.arena["regret"][:, 0, order + 1] = 80.0, 300.0
+            a.regret["ar" if i == 150 else "seasonal"][:] = [[80.0], [300.0]]
+        both(model, reference, time[i : i + 1], x[i : i + 1], {0: (30,)} if i in (0, 199) else None)
+        heard += sum(a.regret[name][0, 0] > 4.0 * np.sqrt(a.regret[name][1, 0]) for name in ("ar", "seasonal"))
+    agree(model, reference)
+    assert heard > 20
+
+
 def test_of_many_channels_each_looks_at_its_relatives():
     """More than eight others: they are chosen after 512 rows, one channel a row."""
     rng = np.random.default_rng(0)

@@ -130,11 +130,17 @@ def test_blocks_of_any_size_give_the_same_bits():
     np.testing.assert_array_equal(whole.arena.block, model.arena.block)
 
 
-def test_maintenance_is_the_copys_too():
+def test_maintenance_ends_the_copy_and_nothing_of_it_is_kept():
+    """What it learned is dropped; if the event still lasts afterwards, it begins anew."""
     model = refused("shadow")
-    model.mute(learning=True)
+    before = {name: model.arena[name].copy() for name in ("net.theta", "weights", "moments")}
     t, x = times()[ACCEPT:], machine()[ACCEPT:]
-    model.run(t[:1], x[:1])
-    before = twin(model, "weights").copy()
-    model.run(t[1:50], x[1:50])
-    np.testing.assert_array_equal(twin(model, "weights"), before)
+    model.mute(learning=True)
+    assert (model.run(t[:50], x[:50]).learning == governor.BARRED).all()
+    assert model.arena["clock"][_layout.SHADOWING] == 0
+    model.mute()
+    assert model.run(t[50:51], x[50:51]).learning[0] == governor.FROZEN
+    assert model.arena["clock"][_layout.SHADOWING] == 1
+    for name, value in before.items():
+        np.testing.assert_array_equal(model.arena[name], value)
+        np.testing.assert_array_equal(twin(model, name), value)
