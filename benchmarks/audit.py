@@ -99,8 +99,12 @@ class Timed:
         self.best = min(self.best, (time.thread_time_ns() - began) / len(self.xs))
 
 
-def costs(cell: str, n: int, runs: int = RUNS) -> tuple[float, float]:
-    """Nanoseconds of inference, and of what the audit adds to a step with learning; each the least of runs in turns."""
+def costs(cell: str, n: int, runs: int = RUNS, pause: float = 0.0) -> tuple[float, float]:
+    """Nanoseconds of inference, and of what the audit adds to a step with learning; each the least of runs in turns.
+
+    pause: seconds between turns. The audit's ring is larger than the caches that processors share: what another process
+    does costs it more than inference, so on a busy machine turns must be spread until some are quiet.
+    """
     loops = [
         Timed(cell, learner, audited, n)
         for learner, audited in (("frozen", False), ("immediate", False), ("immediate", True))
@@ -108,6 +112,7 @@ def costs(cell: str, n: int, runs: int = RUNS) -> tuple[float, float]:
     for _ in range(runs):
         for loop in loops:
             loop.measure()
+        time.sleep(pause)
     inference, bare, watched = (loop.best for loop in loops)
     return inference, watched - bare
 
