@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from streamrnn.daemon.scorecard import Event
+from streamrnn.daemon.closeup import Closeups
+from streamrnn.daemon.scorecard import Event, Scorecard
 from streamrnn.daemon.thinning import Envelope, Thinning
-from streamrnn.engine.ports import Floats, Result
+from streamrnn.engine.ports import CONDITIONS, Floats, Result
 
 ROOM = 2_000_000
 """Bytes that the points may take on the page."""
+NEAR = 0.25
+"""Part of it that is for close-ups of events."""
 CHANNELS = 48
 """Channels that are plotted, the first ones; the tables have all."""
 SERIES: tuple[tuple[str, Envelope], ...] = (
@@ -33,7 +35,8 @@ class Picture:
         envelopes: list[Envelope] = ["highest"]
         envelopes += [envelope for _, envelope in SERIES for _ in self.channels]
         point = (8 + 4 * len(envelopes)) * 4 / 3
-        self._thinning = Thinning(envelopes, int(ROOM / point))
+        self._thinning = Thinning(envelopes, int((1.0 - NEAR) * ROOM / point))
+        self._closeups = Closeups(len(envelopes), int(NEAR * ROOM / point))
 
     @property
     def rows_per_bucket(self) -> int:
@@ -46,14 +49,18 @@ class Picture:
         shown = (result.values, result.expected, result.lower, result.upper)
         rows = np.concatenate([result.score[:, None], *(part[:, :count] for part in shown)], axis=1)
         self._thinning.add(result.time, rows)
+        starts = [a.since for a in result.alarms if a.phase == "started" and a.cause not in CONDITIONS]
+        self._closeups.add(result.time, rows, starts)
 
-    def data(self, events: Sequence[Event], interval: float) -> dict[str, Any]:
+    def data(self, card: Scorecard) -> dict[str, Any]:
         """What report.js draws, as JSON values: times in seconds since 1970, arrays as little-endian base64.
 
         A channel's numbers are single-precision distances from its `offset`, so that a small movement of a large value
-        stays visible. No text of the input is among them.
+        stays visible. Every event is there, however much the rows are thinned. No text of the input is among them.
         """
         time, points = self._thinning.points()
+        if self.rows_per_bucket > 1:
+            time, points = self._closeups.into(time, points, self.rows_per_bucket)
         seconds = time / 1e9
         count = len(self.channels)
         places = {name: place for place, name in enumerate(self.channels)}
@@ -62,21 +69,23 @@ class Picture:
             columns = {name: points[:, 1 + i * count + place] for i, (name, _) in enumerate(SERIES)}
             offset = _middle(columns["value"])
             channels.append({"offset": offset} | {name: _single(column - offset) for name, column in columns.items()})
-        end = float(seconds[-1]) if len(seconds) else 0.0
         return {
-            "interval": interval,
+            "interval": card.interval,
+            "rows": self.rows_per_bucket,
             "time": _base64(seconds.astype("<f8")),
             "score": _single(points[:, 0]),
             "channels": channels,
-            "alarms": [
-                {
-                    "from": event.raised.since / 1e9,
-                    "to": event.cleared.time / 1e9 if event.cleared else end,
-                    "channel": places.get(event.raised.channel, -1),
-                }
-                for event in events
-            ],
+            "warm": (card.last if card.warm is None else card.warm) / 1e9 if card.warming else None,
+            "events": [_span(event, card.last, places) for event in card.events],
+            "conditions": [_span(event, card.last, places) for event in card.conditions],
         }
+
+
+def _span(event: Event, last: int, places: dict[str, int]) -> list[float | None]:
+    """From, to, when it was told to be ongoing, whether it is resolved, and the plot of its channel, -1: none."""
+    told = event.ongoing.time / 1e9 if event.ongoing else None
+    resolved = 1.0 if event.cleared else 0.0
+    return [event.raised.since / 1e9, event.until(last) / 1e9, told, resolved, places.get(event.raised.channel, -1)]
 
 
 def _middle(column: Floats) -> float:

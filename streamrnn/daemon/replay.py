@@ -21,6 +21,7 @@ from typing import IO, Any, cast
 import msgspec
 
 from streamrnn.daemon.config import load
+from streamrnn.daemon.findings import findings_of
 from streamrnn.daemon.outputs import Answer, predictions_file, scores_file, whole_file
 from streamrnn.daemon.picture import Picture
 from streamrnn.daemon.progress import Progress
@@ -34,6 +35,7 @@ from streamrnn.engine.loop import Engine
 from streamrnn.engine.ports import Batch, Reject
 from streamrnn.engine.registry import load_source
 from streamrnn.errors import ConfigError, InputError
+from streamrnn.tasks.detect import Detector
 from streamrnn.tasks.recipe import Recipe
 
 STREAM = "replay"
@@ -77,6 +79,7 @@ def replay(
         names = source.names
         scorecard, picture = Scorecard(names[1:]), Picture(names[1:])
         stop = threading.Event()
+        models: list[Detector] = []
         rows = 0
         with _opened(outputs, names, recipe) as (writers, report):
 
@@ -90,12 +93,17 @@ def replay(
                 rows += len(answer.text)
                 progress(rows, source.share)
 
+            def build(channels: tuple[str, ...], recipe: Recipe) -> Detector:
+                models.append(Detector(channels, recipe))
+                return models[-1]
+
             recorder = Recorder(answered, stop)
             engine = Engine(
                 Tap(source, first, recorder),
                 {"recorder": recorder},
                 recipe,
                 admission=Admission(channel_limit=MOST_CHANNELS, most_ahead=0.0),
+                build=build,
             )
             began = time.monotonic()
             with _silent_engine():
@@ -103,10 +111,11 @@ def replay(
             recorder.finish()
             seconds = time.monotonic() - began
             rejected = {reason: count for reason, count in engine.rejected().items() if count}
-            outcome = Outcome(path, rows, scorecard, rejected, seconds)
+            findings = findings_of(models[0]) if models else None
+            outcome = Outcome(path, rows, scorecard, rejected, seconds, findings)
             if report is not None:
-                words = Report(_label(path), scorecard, picture, outcome.refused, seconds, describe(recipe))
-                report.write(page(words).encode())
+                told = Report(_label(path), outcome, picture, describe(recipe), recipe.alarms_per_week)
+                report.write(page(told).encode())
     return outcome
 
 

@@ -1,4 +1,4 @@
-"""Report: one self-contained HTML page of a run, with its plots, alarms and errors. It asks nothing of any network.
+"""Report: one self-contained HTML page of a run, with its plots, events and skill. It asks nothing of any network.
 
 All text that comes from the input is escaped; the page's own policy lets only its own scripts run.
 """
@@ -10,7 +10,6 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -18,12 +17,11 @@ from string import Template
 import msgspec
 
 from streamrnn.daemon.picture import Picture
-from streamrnn.daemon.scorecard import ChannelFigures, Event, Scorecard, geometric_mean
-from streamrnn.engine.alarms import figure
-from streamrnn.engine.ports import Alarm
-
-LISTED = 500
-"""Alarms that the table lists and the plots mark, the first ones."""
+from streamrnn.daemon.scorecard import ChannelFigures, Scorecard
+from streamrnn.daemon.story import coverage, story, verdict
+from streamrnn.daemon.summary import Outcome
+from streamrnn.daemon.tables import conditions_table, events_table, forecasts_table
+from streamrnn.daemon.words import against, count, hours, moment, odds, share
 
 
 @dataclass(slots=True, frozen=True)
@@ -31,34 +29,34 @@ class Report:
     """What a page is made of."""
 
     title: str
-    scorecard: Scorecard
+    outcome: Outcome
     picture: Picture
-    refused: int
-    """Rows that were not used."""
-    seconds: float
-    """How long the run took."""
     model: str
     """The model, in words."""
+    alarms_per_week: float
+    """The budget for false alarms."""
 
 
 def page(report: Report) -> str:
     """The whole page, UTF-8 text without any outside reference."""
-    card = report.scorecard
-    figures, events = card.figures(), card.events[:LISTED]
-    data = msgspec.json.encode(report.picture.data(events, card.interval)).decode()
+    outcome, card = report.outcome, report.outcome.scorecard
+    figures = card.figures()
+    data = msgspec.json.encode(report.picture.data(card)).decode()
     scripts = [_asset("vendor/uplot/uPlot.iife.min.js"), _asset("report.js")]
     return Template(_asset("report.html")).substitute(
         policy=escape(_policy(scripts)),
         title=escape(report.title),
-        period=_period(card),
-        verdict=escape(verdict(card, figures)),
-        cards=_cards(report, figures),
-        band=f"the shaded band is meant to hold {card.level:.0%} of them.",
-        level=f"{card.level:.0%}",
+        period=f"{moment(card.first)} to {moment(card.last)} UTC" if card.rows else "no rows",
+        verdict=escape(verdict(outcome)),
+        cards=_cards(outcome, figures),
+        story=_story(report),
+        legend=_legend(card),
+        odds=f"0.5 about {odds(0.5)}, 0.7 {odds(0.7)}",
         thinned=_thinned(report.picture, len(card.channels)),
-        plots=_plots(report.picture.channels),
-        alarms=_alarms(events, len(card.events), card.last),
-        errors=_errors(figures),
+        plots=_plots(report, figures),
+        events=events_table(card.events, card.last, len(card.channels)),
+        conditions=conditions_table(card.conditions, card.last),
+        forecasts=forecasts_table(figures, outcome.findings, card.level),
         footer=_footer(report),
         uplot_css=_asset("vendor/uplot/uPlot.min.css"),
         css=_asset("report.css"),
@@ -66,65 +64,6 @@ def page(report: Report) -> str:
         uplot_js=scripts[0],
         js=scripts[1],
     )
-
-
-def verdict(card: Scorecard, figures: Sequence[ChannelFigures]) -> str:
-    """The run in two sentences."""
-    if not card.rows:
-        return "There was no row to judge."
-    count = len(card.events)
-    alarms = "No alarm" if count == 0 else "1 alarm" if count == 1 else f"{count:,} alarms"
-    text = f"{alarms} in {duration((card.last - card.first) / 1e9)}."
-    gain = 1.0 - geometric_mean([channel.nmae for channel in figures])
-    if math.isnan(gain):
-        return text + " Too little changed to judge the forecasts."
-    grade = "as large as" if abs(gain) < 0.005 else f"{abs(gain):.0%} {'smaller' if gain > 0 else 'larger'} than"
-    return f"{text} Forecast errors were {grade} those of assuming that nothing changes."
-
-
-def duration(seconds: float) -> str:
-    """A time span for people, in its two largest units.
-
-    >>> duration(0.25), duration(90), duration(86400), duration(1e6)
-    ('0.25 s', '1 min 30 s', '1 d', '11 d 13 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    left = round(seconds)
-    parts: list[str] = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        amount, left = divmod(left, size)
-        if amount or parts:
-            parts.append(f"{amount} {unit}" if amount else "")
-    return " ".join(part for part in parts[:2] if part)
-
-
-def moment(time: int) -> str:
-    """Nanoseconds since 1970 as UTC text, to the second, or to the millisecond where there is a fraction.
-
-    >>> moment(1_500_000_000_000_000_000), moment(1_500_000_000_250_000_000)
-    ('2017-07-14 02:40:00', '2017-07-14 02:40:00.250')
-    """
-    seconds, rest = divmod(time, 10**9)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return f"{text}.{rest // 10**6:03d}" if rest >= 10**6 else text
-
-
-def alarm_figures(alarm: Alarm) -> tuple[str, str, str]:
-    """Value, forecast and band of an alarm, with the digits that tell them apart.
-
-    >>> alarm_figures(Alarm("s", 0, "started", 0.6, "a", 1000025.0, 1000000.0, 999998.4, 1000001.6, 0))
-    ('1,000,025.00', '1,000,000.00', '999,998.40 … 1,000,001.60')
-    """
-    width = alarm.upper - alarm.lower
-    if not math.isfinite(width) or width <= 0.0:
-        return figure(alarm.value), figure(alarm.expected), f"{figure(alarm.lower)} … {figure(alarm.upper)}"
-    decimals = min(max(0, 2 - math.floor(math.log10(width))), 12)
-    value, expected, lower, upper = (
-        f"{number:,.{decimals}f}" if abs(number) < 1e12 else figure(number)
-        for number in (alarm.value, alarm.expected, alarm.lower, alarm.upper)
-    )
-    return value, expected, f"{lower} … {upper}"
 
 
 def _asset(name: str) -> str:
@@ -137,132 +76,79 @@ def _policy(scripts: Sequence[str]) -> str:
     return f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed}; base-uri 'none'; form-action 'none'"
 
 
-def _period(card: Scorecard) -> str:
-    if not card.rows:
-        return "no rows"
-    every = f", one row every {duration(card.interval)}" if card.interval else ""
-    return f"{moment(card.first)} to {moment(card.last)} UTC{every}"
-
-
-def _cards(report: Report, figures: Sequence[ChannelFigures]) -> str:
-    card = report.scorecard
-    nmae, nmse = (geometric_mean([getattr(f, name) for f in figures]) for name in ("nmae", "nmse"))
-    judged = sum(f.judged for f in figures)
-    coverage = sum(f.coverage * f.judged for f in figures if f.judged) / judged if judged else math.nan
-    among = "" if len(figures) == 1 else f", {len(figures)} channels"
+def _cards(outcome: Outcome, figures: Sequence[ChannelFigures]) -> str:
+    card, found = outcome.scorecard, outcome.findings
+    on = sum(event.cleared is None for event in card.events)
+    overall = found.overall if found else math.nan
+    seasons = ", ".join(map(hours, found.seasons)) if found and found.seasons else "none"
     entries = [
-        ("Alarms", f"{len(card.events):,}", "score above 0.5", ' class="odd"' if card.events else ""),
-        ("Error against persistence", _ratio(nmae), f"MAE; squared {_ratio(nmse)}; below 1 is better", ""),
-        ("Values inside the band", _share(coverage), f"aim {card.level:.0%}", ""),
-        ("Rows", f"{card.rows:,}", f"{report.refused:,} refused, {card.missing:,} values missing{among}", ""),
-    ]
+        ("Events", f"{len(card.events):,}", f"{on} ongoing" if on else "none ongoing", ' class="odd"' if on else ""),
+        ("Skill of the forecasts", "–" if math.isnan(overall) else f"{overall:+.1%}",
+         "error saved against the best simple forecast", ""),
+        ("Values inside the band", share(coverage(figures)), f"aim {card.level:.0%}", ""),
+        ("Seasons", seasons, "in force at the end", ""),
+        ("Data", f"{card.rows:,}", f"rows; {_gaps(card)}", ""),
+    ]  # fmt: skip
     return "\n".join(
         f'<dl class="card"><dt>{name}</dt><dd{mark}>{value}</dd><dd class="about">{note}</dd></dl>'
         for name, value, note, mark in entries
     )
 
 
+def _gaps(card: Scorecard) -> str:
+    missing = f"{count(card.missing, 'value')} missing"
+    return f"{missing}, {count(len(card.conditions), 'condition')}" if card.conditions else missing
+
+
+def _story(report: Report) -> str:
+    parts = story(report.outcome, report.alarms_per_week)
+    entries = "\n".join(f"<dt>{escape(subject)}</dt><dd>{escape(text)}</dd>" for subject, text in parts)
+    return f'<dl class="story">\n{entries}\n</dl>' if parts else ""
+
+
+def _legend(card: Scorecard) -> str:
+    entries = [("line value", "measured"), ("line expected", "expected")]
+    entries += [("box band", f"band that aims to hold {card.level:.0%} of values")]
+    if card.events:
+        entries += [("box event", "event, from its start"), ("box ongoing", "ongoing for over an hour")]
+        entries += [("line resolved", "resolved")]
+    entries += [("box condition", "condition of the data")] if card.conditions else []
+    entries += [("box warming", "warming")] if card.warming else []
+    return "".join(f'<li><i class="{kind}"></i>{text}</li>' for kind, text in entries)
+
+
 def _thinned(picture: Picture, channels: int) -> str:
     text = ""
     if picture.rows_per_bucket > 1:
-        text = f"Drawn are the smallest and the largest value of each {picture.rows_per_bucket} rows."
+        text = f"Drawn are the smallest and the largest value of each {picture.rows_per_bucket} rows"
+        text += ", and every row around the start of an event."
     if channels > len(picture.channels):
         text += f" Plotted are the first {len(picture.channels)} of {channels} channels."
     return text
 
 
-def _plots(channels: Sequence[str]) -> str:
+def _plots(report: Report, figures: Sequence[ChannelFigures]) -> str:
     frame = (
-        '<div class="plot" tabindex="0" role="group" aria-label="Plot: {0}">'
-        '<h3>{0}</h3><div class="{1}" id="{2}"></div></div>'
+        '<div class="plot" tabindex="0" role="group" aria-label="Plot of {name}. {about}">'
+        '<div class="caption"><h3>{name}</h3><p class="about">{about}</p></div>'
+        '<p class="readout" aria-hidden="true"></p><div class="canvas{kind}" id="{id}"></div></div>'
     )
-    plots = [frame.format(escape(name), "canvas", f"plot-{place}") for place, name in enumerate(channels)]
-    return "\n".join([*plots, frame.format("Anomaly score", "canvas low", "plot-score")])
-
-
-def _alarms(events: Sequence[Event], count: int, last: int) -> str:
-    if not events:
-        return "<p>None.</p>"
-    head = ("When (UTC)", "How long", "Channel", "Value", "Expected", "Band", "Highest score", "")
-    rows = []
-    for place, event in enumerate(events):
-        alarm = event.raised
-        end = event.cleared.time if event.cleared else last
-        long = duration((end - alarm.since) / 1e9) + ("" if event.cleared else ", still on")
-        show = (
-            f'<button type="button" data-alarm="{place}" aria-label="Show alarm of {moment(alarm.since)}">Show</button>'
-        )
-        cells = (
-            long,
-            _name(alarm.channel),
-            *alarm_figures(alarm),
-            f"{event.score:.2f}",
-            show,
-        )
-        rows.append([moment(alarm.since), *cells])
-    more = f"<p>The first {len(events):,} of {count:,} are listed.</p>" if count > len(events) else ""
-    note = (
-        '<p class="note">A value inside its band can raise an alarm too: the forecast has then followed the stream to '
-        "a level that is odd for it. An alarm lasts until the stream has been quiet for a while.</p>"
-    )
-    return note + _table(head, rows, "table tall") + more
-
-
-def _errors(figures: Sequence[ChannelFigures]) -> str:
-    head = (
-        "Channel",
-        "Judged",
-        "MAE",
-        "against persistence",
-        "RMSE",
-        "squared, against persistence",
-        "Coverage",
-        "Mean band",
-    )
-    rows = [
-        [
-            _name(f.name),
-            f"{f.judged:,}",
-            figure(f.mae),
-            _graded(f.nmae),
-            figure(f.rmse),
-            _graded(f.nmse),
-            _share(f.coverage),
-            figure(f.width),
-        ]
-        for f in figures
-    ]
-    return _table(head, rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "table") -> str:
-    top = "".join(f'<th scope="col">{name}</th>' for name in head)
-    body = "\n".join(
-        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>' for first, *rest in rows
-    )
-    return (
-        f'<div class="{kind}" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
-    )
-
-
-def _name(text: str) -> str:
-    return f'<span class="name" title="{escape(text)}">{escape(text)}</span>'
-
-
-def _ratio(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
-
-
-def _graded(value: float) -> str:
-    grade = "better" if value < 1.0 else "worse"
-    return _ratio(value) if math.isnan(value) else f'<span class="{grade}">{_ratio(value)}</span>'
-
-
-def _share(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.1%}"
+    found, events = report.outcome.findings, report.outcome.scorecard.events
+    plots = []
+    for place, (name, f) in enumerate(zip(report.picture.channels, figures, strict=False)):
+        own = sum(event.raised.channel == name for event in events)
+        about = [count(own, "event"), f"{share(f.coverage)} inside the band"]
+        if found and found.rivals[place] and not math.isnan(found.skill[place]):
+            about.append(f"errors {against(found.skill[place])} those of {found.rivals[place]}")
+        plots.append(frame.format(name=escape(name), about=escape(", ".join(about)), kind="", id=f"plot-{place}"))
+    odd = f"How odd each row was, over all channels; noise alone reaches 0.5 {odds(0.5)}"
+    return "\n".join([*plots, frame.format(name="Anomaly score", about=odd, kind=" low", id="plot-score")])
 
 
 def _footer(report: Report) -> str:
-    rows = report.scorecard.rows
-    speed = f"{rows:,} rows in {report.seconds:.1f} s ({rows / max(report.seconds, 1e-9):,.0f} rows/s)"
-    return f"Model: {escape(report.model)}. {speed}. The file holds all of its data and loads nothing."
+    outcome = report.outcome
+    rows, seconds = outcome.scorecard.rows, outcome.seconds
+    speed = f"{rows:,} rows in {seconds:.1f} s ({rows / max(seconds, 1e-9):,.0f} rows/s)"
+    variant = outcome.findings.variant if outcome.findings else "as configured"
+    chosen = "" if variant == "as configured" else f" Chosen for its budget of time: {escape(variant)}."
+    return f"Model: {escape(report.model)}.{chosen} {speed}. All times are UTC. The file loads nothing from elsewhere."

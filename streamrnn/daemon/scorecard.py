@@ -8,8 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamrnn.engine.ports import CONDITIONS, Alarm, Floats, Result
+from streamrnn.engine.ports import CONDITIONS, Alarm, Floats, Ints, Result
 
+GAP = 3.0
+"""Typical intervals without a row from which that is a gap."""
+GAPS = 1000
+"""Longest steps between rows that are remembered."""
 LARGEST = 1e150
 """Values beyond it are masked, as the model does (Reason.NOT_FINITE)."""
 
@@ -19,13 +23,19 @@ class Event:
     """One event, or one condition, from its start to its end."""
 
     raised: Alarm
+    ongoing: Alarm | None = None
+    """Told once it has lasted an hour."""
     cleared: Alarm | None = None
     """None while it lasts."""
 
     @property
     def score(self) -> float:
         """Highest anomaly score known of the event."""
-        return max(self.raised.score, self.cleared.score) if self.cleared else self.raised.score
+        return max(alarm.score for alarm in (self.raised, self.ongoing, self.cleared) if alarm is not None)
+
+    def until(self, last: int) -> int:
+        """Nanoseconds since 1970 at which it ended, or `last`, the end of all rows, where it did not."""
+        return self.cleared.time if self.cleared else last
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,6 +80,11 @@ class Scorecard:
         self.level = self.interval = 0.0
         self.missing = 0
         """Values that were missing or masked."""
+        self.warming = 0
+        """Rows before which some channel had been seen too little to be called odd; they are the first ones."""
+        self.warm: int | None = None
+        """Nanoseconds since 1970 of the first row after them; None before it."""
+        self._steps: Ints = np.empty(0, np.int64)
         self.events: list[Event] = []
         self.conditions: list[Event] = []
         """Of the data: missing values, a stuck value, another sampling interval."""
@@ -85,7 +100,9 @@ class Scorecard:
         if not len(result.time):
             return
         if not self.rows:
-            self.first = int(result.time[0])
+            self.first = self.last = int(result.time[0])
+        steps = np.concatenate([self._steps, np.diff(result.time, prepend=self.last)])
+        self._steps = np.partition(steps, len(steps) - GAPS)[-GAPS:] if len(steps) > GAPS else steps
         self.rows += len(result.time)
         self.last = int(result.time[-1])
         self.level, self.interval = result.level, result.interval
@@ -104,6 +121,9 @@ class Scorecard:
         self._squared_change += (change**2).sum(0)
         self._covered += inside.sum(0)
         self._width += np.where(judged, result.upper - result.lower, 0.0).sum(0)
+        self.warming += int(np.count_nonzero(result.warming))
+        if self.warm is None and not result.warming.all():
+            self.warm = int(result.time[np.argmin(result.warming)])
         for alarm in result.alarms:
             self._note(alarm)
 
@@ -113,8 +133,15 @@ class Scorecard:
         if alarm.phase == "started":
             self._open[key] = Event(alarm)
             (self.conditions if condition else self.events).append(self._open[key])
+        elif alarm.phase == "ongoing" and key in self._open:
+            self._open[key].ongoing = alarm
         elif alarm.phase == "resolved" and key in self._open:
             self._open.pop(key).cleared = alarm
+
+    def gaps(self) -> Floats:
+        """Seconds of the steps between rows that were longer than three typical intervals, the GAPS longest."""
+        steps = self._steps / 1e9
+        return np.sort(steps[steps > GAP * self.interval]) if self.interval else np.empty(0)
 
     def figures(self) -> list[ChannelFigures]:
         """One entry a channel."""

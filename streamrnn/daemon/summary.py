@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from streamrnn.daemon.findings import Findings
 from streamrnn.daemon.logs import printable
-from streamrnn.daemon.report import alarm_figures, duration, moment
 from streamrnn.daemon.scorecard import ChannelFigures, Event, Scorecard, geometric_mean
-from streamrnn.engine.alarms import figure
+from streamrnn.daemon.words import alarm_figures, duration, hours, moment, share
+from streamrnn.engine.alarms import figure, reason
 from streamrnn.errors import Reason
 
 LISTED = 20
@@ -31,6 +32,8 @@ class Outcome:
     """Rows refused and values masked, by reason; reasons that did not occur are absent."""
     seconds: float
     """How long it took, without compiling."""
+    findings: Findings | None = None
+    """What the model says of itself; None where no row was used."""
 
     @property
     def refused(self) -> int:
@@ -48,7 +51,10 @@ def as_text(outcome: Outcome) -> str:
         lines.append(f"{moment(card.first)} to {moment(card.last)} UTC{every}")
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in outcome.rejected.items()) or "nothing"
     lines.append(f"rejected: {rejected}; values missing: {card.missing:,}")
-    lines += ["", *_figures_table(figures, card.level), "", *_alarm_lines(card.events, card.last)]
+    lines += ["", *_figures_table(figures, card.level)]
+    if outcome.findings is not None:
+        lines += _findings_lines(outcome.findings, card)
+    lines += ["", *_alarm_lines(card.events, card.last)]
     lines += _condition_lines(card.conditions, card.last)
     return "\n".join(lines)
 
@@ -68,7 +74,9 @@ def as_json(outcome: Outcome) -> bytes:
         "level": card.level,
         "seconds": outcome.seconds,
         "rows_per_second": outcome.rows / max(outcome.seconds, 1e-9),
-        "channels": {f.name: _figures_object(f) for f in card.figures()},
+        "channels": _channels_object(outcome),
+        "seasons": list(outcome.findings.seasons or ()) if outcome.findings else [],
+        "warming": card.warming,
         "alarms": [_event_object(event) for event in card.events],
         "conditions": [_condition_object(event) for event in card.conditions],
     }
@@ -81,7 +89,7 @@ def _figures_table(figures: Sequence[ChannelFigures], level: float) -> list[str]
     head = ("MAE", "NMAE", "RMSE", "NMSE", f"in {level:.0%} band", "mean band")
     lines = [f"{'one row ahead':{width}}" + "".join(f"{name:>13}" for name in head)]
     for name, f in zip(names, figures, strict=True):
-        cells = (figure(f.mae), _ratio(f.nmae), figure(f.rmse), _ratio(f.nmse), _share(f.coverage), figure(f.width))
+        cells = (figure(f.mae), _ratio(f.nmae), figure(f.rmse), _ratio(f.nmse), share(f.coverage), figure(f.width))
         lines.append(f"{name[:width]:{width}}" + "".join(f"{cell:>13}" for cell in cells))
     if len(figures) > 1:
         nmae, nmse = (geometric_mean([getattr(f, name) for f in figures]) for name in ("nmae", "nmse"))
@@ -95,7 +103,7 @@ def _alarm_lines(events: Sequence[Event], last: int) -> list[str]:
     for event in events[:LISTED]:
         alarm = event.raised
         value, expected, band = alarm_figures(alarm)
-        odd = ", out of range" if alarm.cause == "range" else ""
+        odd = f", {because}" if (because := reason(alarm)) else ""
         what = f"{printable(alarm.channel)} {value}, expected {expected} ({band}){odd}, score {event.score:.2f}, "
         what += _lasting(event, last)
         lines.append(f"  {moment(alarm.since)}  {what}")
@@ -117,9 +125,29 @@ def _condition_lines(events: Sequence[Event], last: int) -> list[str]:
     return lines
 
 
+def _findings_lines(findings: Findings, card: Scorecard) -> list[str]:
+    lines = []
+    known = [(n, s, r) for n, s, r in zip(card.channels, findings.skill, findings.rivals, strict=True) if r]
+    if known:
+        parts = [f"{printable(name)} {skill:+.3f} ({rival})" for name, skill, rival in known]
+        more = f" … and {len(parts) - LISTED:,} more" if len(parts) > LISTED else ""
+        lines.append(f"skill against the best simple forecast: {', '.join(parts[:LISTED])}{more}")
+    if findings.seasons is not None:
+        lines.append(f"seasons: {', '.join(map(hours, findings.seasons)) or 'none found'}")
+    lines.append(f"warming: {card.warming:,} rows")
+    return lines
+
+
 def _lasting(event: Event, last: int) -> str:
-    end = event.cleared.time if event.cleared else last
-    return duration((end - event.raised.since) / 1e9) + ("" if event.cleared else ", still on")
+    return duration((event.until(last) - event.raised.since) / 1e9) + ("" if event.cleared else ", ongoing")
+
+
+def _channels_object(outcome: Outcome) -> dict[str, Any]:
+    found, channels = outcome.findings, {}
+    for place, figures in enumerate(outcome.scorecard.figures()):
+        said = {"skill": _number(found.skill[place]), "rival": found.rivals[place] or None} if found else {}
+        channels[figures.name] = _figures_object(figures) | said
+    return channels
 
 
 def _figures_object(figures: ChannelFigures) -> dict[str, Any]:
@@ -141,6 +169,7 @@ def _event_object(event: Event) -> dict[str, Any]:
             {"channel": part.channel, "share": _number(part.share), "expected": _number(part.expected)}
             for part in alarm.why
         ],
+        "ways": {way.name: way.share for way in alarm.ways},
     }
 
 
@@ -162,7 +191,3 @@ def _number(value: float) -> float | None:
 
 def _ratio(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}"
-
-
-def _share(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.1%}"

@@ -10,7 +10,8 @@ import numpy as np
 
 from streamrnn._types import Floats
 from streamrnn.engine.fleet import Rows
-from streamrnn.engine.ports import CONDITIONS, Alarm, Batch, Cause, Part, Phase
+from streamrnn.engine.ports import CONDITIONS, Alarm, Batch, Cause, Part, Phase, Way
+from streamrnn.tasks._rows import WAYS
 
 PHASES: dict[int, Phase] = {1: "started", 2: "ongoing", -1: "resolved"}
 """By the code of a row."""
@@ -19,6 +20,15 @@ CAUSES: tuple[Cause, Cause, Cause] = ("odd", "odd", "range")
 LOG_EVENTS = {"started": "alarm", "ongoing": "ongoing", "resolved": "cleared"}
 """Event of the log by phase; that of a condition is CONDITION."""
 CONDITION = "condition"
+WORDS = {
+    "residual": "far from what was expected",
+    "level": "its level is unusual",
+    "season": "unusual for the time of the season",
+    "calm": "it moves too little",
+}
+"""By the name of a way."""
+LOUD_WAY = 0.25
+"""Share of the evidence from which a way is named."""
 NAMED = 3
 """Channels whose shares a line names at the most."""
 
@@ -51,6 +61,7 @@ def alarms_of(
             since=int(rows.event_since[row]),
             cause=CAUSES[int(rows.event_cause[row])],
             why=parts_of(channels, why),
+            ways=ways_of(rows.event_ways[row]) if phase == "started" else (),
         )
         alarms.append(alarm)
     return alarms, culprit
@@ -61,6 +72,29 @@ def parts_of(channels: tuple[str, ...], why: Floats) -> tuple[Part, ...]:
     if np.isnan(why[0]).all():
         return ()
     return tuple(Part(*part) for part in zip(channels, *why.tolist(), strict=True))
+
+
+def ways_of(evidence: Floats) -> tuple[Way, ...]:
+    """Evidence in each of WAYS, (4,), as shares, the largest first; without those that had nothing to say."""
+    shares = evidence / max(float(evidence.sum()), 1e-300)
+    found = [Way(name, share) for name, share in zip(WAYS, shares.tolist(), strict=True)]
+    return tuple(sorted((way for way in found if way.share > 0.0), key=lambda way: -way.share))
+
+
+def reason(alarm: Alarm) -> str:
+    """Why an event started, in words; empty where that is not known.
+
+    >>> ways = (Way("residual", 0.9), Way("level", 0.1))
+    >>> reason(Alarm("s", 0, "started", 0.6, "a", 9.0, 2.0, 1.0, 3.0, 0, ways=ways))
+    'far from what was expected'
+    """
+    if alarm.cause == "range":
+        return "out of the range of good data"
+    named = [WORDS[way.name] for way in alarm.ways if way.share >= LOUD_WAY]
+    if not named and alarm.lower <= alarm.value <= alarm.upper:
+        # inside its band and odd all the same: the forecast has followed the stream to where it rarely is
+        return WORDS["level"]
+    return ", ".join(named)
 
 
 def describe(alarm: Alarm) -> str:
@@ -74,12 +108,7 @@ def describe(alarm: Alarm) -> str:
     if alarm.phase == "ongoing":
         long = span(alarm.time - alarm.since)
         return f"ALARM goes on {where}: for {long}; {figure(alarm.value)}, {band}, highest score {alarm.score:.2f}"
-    odd = ""
-    if alarm.cause == "range":
-        odd = ", out of the range of good data"
-    elif alarm.lower <= alarm.value <= alarm.upper:
-        # inside its band and odd all the same: the forecast has followed the stream to where it rarely is
-        odd = ", its level is unusual"
+    odd = f", {because}" if (because := reason(alarm)) else ""
     return f"ALARM {where}: {figure(alarm.value)}, {band}{odd}, score {alarm.score:.2f}{_shares(alarm)}"
 
 
@@ -113,6 +142,8 @@ def log_fields(alarm: Alarm) -> dict[str, Any]:
     if alarm.why:
         fields["share"] = {part.channel: finite(part.share) for part in alarm.why}
         fields["expected_at_start"] = {part.channel: finite(part.expected) for part in alarm.why}
+    if alarm.ways:
+        fields["ways"] = {way.name: finite(way.share) for way in alarm.ways}
     return fields
 
 

@@ -56,6 +56,10 @@ class Rows(Protocol):
         """(N,) 1: what came was odd; 2: it was out of range."""
 
     @property
+    def event_ways(self) -> Floats:
+        """(N, 4) evidence where an event starts, see `Alarm.ways`."""
+
+    @property
     def warming(self) -> Bools: ...
 
 

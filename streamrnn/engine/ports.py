@@ -67,6 +67,17 @@ class Part:
 
 
 @dataclass(slots=True, frozen=True)
+class Way:
+    """One way in which a value was odd."""
+
+    name: str
+    """residual: far from what was expected; level: an unusual level; season: unusual for the time of the season;
+    calm: it moved too little."""
+    share: float
+    """Of all evidence against the channel, 0 … 1."""
+
+
+@dataclass(slots=True, frozen=True)
 class Alarm:
     """A change of one stream's event: told once when it starts, once when it has lasted an hour, once when it is over.
 
@@ -96,6 +107,8 @@ class Alarm:
     silent: nothing of the stream; flat: a value that does not move; rate: another sampling interval."""
     why: tuple[Part, ...] = ()
     """Each channel's part when the event started; empty for a condition."""
+    ways: tuple[Way, ...] = ()
+    """In which ways the channel was odd when the event started, the strongest first; empty but for such a start."""
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Convex mixing of forecasts with bounded regret.
 
-ML-Poly of Gaillard, Stoltz & van Erven, A second-order bound with excess losses (COLT 2014), §3, in gradient form and
-with discounted sums: an expert weighs what the mixture would have gained by following it alone.
+ML-Poly of Gaillard, Stoltz & van Erven, A second-order bound with excess losses (COLT 2014), §3, with discounted
+sums: an expert weighs what the mixture would have gained by following it alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import math
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
+
+CURVATURE = 0.01  # c
 
 
 @kernel
@@ -21,7 +23,7 @@ def mixture_learn(error: float, distance: float, keep: float, record: Array) -> 
     keep        discount of older outcomes
     record      (2,) the expert's discounted regret and sum of squared regrets, updated
     """
-    r = error * distance
+    r = error * distance - CURVATURE * distance * distance
     record[0] = keep * record[0] + r
     record[1] = keep * record[1] + r * r
 

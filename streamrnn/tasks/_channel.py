@@ -26,6 +26,7 @@ from streamrnn.tasks._wide import choose_relatives, wide_describe
 LARGEST_STATE = 1e3
 AR_CAP = 1.0
 WIDE_VARIANCE, WIDE_CAP = 1.0, 10.0
+WIDE_CLIP = 8.0  # mean absolute errors of the net's heads that one error of the wide expert counts as
 LOOKED_AT = 512  # rows after which relatives are chosen, one channel a row
 FULL = 0  # stand-in for whether there is a wide expert
 RECURRENT = 1  # stand-in for whether there is a net
@@ -36,7 +37,7 @@ AR_EXPERT, NET_EXPERT, SEASONAL_EXPERT, WIDE_EXPERT = (
 )  # fmt: skip
 LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP = at.LEARNER, at.UPDATE, at.READOUT, at.PROBE, at.TAPS, at.TOP
 FORGET_FIRST, FORGET_LAST, HEARD, GATES = at.FORGET_FIRST, at.FORGET_LAST, at.HEARD, at.GATES
-CLIP_ERROR, KEEP, NORM, WIDE_KEEP, DT = at.CLIP_ERROR, at.KEEP, at.NORM, at.WIDE_KEEP, at.DT
+CLIP_ERROR, KEEP, NORM, LONG_KEEP, DT = at.CLIP_ERROR, at.KEEP, at.NORM, at.LONG_KEEP, at.DT
 SEASONAL, BLOCKS, SEASONS = at.SEASONAL, at.BLOCKS, at.SEASONS
 
 
@@ -135,9 +136,9 @@ def learn_channel(
         correct(r, k, 0, share * miss, features[r], memory, weights[k])
         w = max(rates[NORM], 1.0 / (judged[k, c] + 1.0))
         error[k, c] += share * w * (abs(miss) - error[k, c])
-    linear_learn(x, share, rows, c, first + AR, valid, base, scale, real, table)
+    linear_learn(x, share, rows, c, first + AR, 0.0, error, valid, base, scale, real, table)
     if FULL == 1:
-        linear_learn(x, share, rows, c, first + WIDE, valid, base, scale, real, table)
+        linear_learn(x, share, rows, c, first + WIDE, WIDE_CLIP, error, valid, base, scale, real, table)
 
 
 def say_channel(
@@ -192,7 +193,7 @@ def say_channel(
             f[other + 2 * heard + g * n + i] = state[i] * gate
     weights = matrix(real, table, first + WEIGHTS)
     if learnable:
-        prepare(r, f, rates[KEEP], open_readout(ints, real, table, first + places[READOUT]))
+        prepare(r, f, rates[LONG_KEEP], open_readout(ints, real, table, first + places[READOUT]))
         linear_gain(r, 0, rates[KEEP], AR_CAP, first + AR, real, table)
     for k in range(weights.shape[0]):
         ahead = clip(dot(weights[k], f, f.shape[0]), BOUND * math.sqrt(k + 1.0))
@@ -208,6 +209,6 @@ def say_channel(
             matrix(real, table, first + WIDE + ASKED)[r],
         )  # fmt: skip
         if learnable:
-            linear_gain(r, idle, rates[WIDE_KEEP], WIDE_CAP, first + WIDE, real, table)
+            linear_gain(r, idle, rates[LONG_KEEP], WIDE_CAP, first + WIDE, real, table)
         seasonal_say(rows, c, SEASONAL_EXPERT, season[0], base[r, c], past, experts)
         linear_say(r, WIDE_EXPERT, c, base[r, c], unit, first + WIDE, real, table, experts)

@@ -24,12 +24,12 @@ from streamrnn.tasks._layout import (
     GAP,
     INTERVAL,
     KEEP,
+    LONG_KEEP,
     MEAN0,
     MIX_KEEP,
     NORM,
     QUICK,
     SEASONAL_EXPERT,
-    WIDE_KEEP,
     YOUNG,
 )  # fmt: skip
 from streamrnn.tasks._wide import ago, keep_past
@@ -38,10 +38,11 @@ from streamrnn.tasks.recipe import AUTO_HALF_LIFE
 BRISK_HALF_LIFE = 27.5  # of the short mean error
 START_CLIP = 100.0  # median distances from the median
 MIX_CLIP = 3.0  # root mean square errors that one error counts as when the mixture learns
+FAR, FARTHER = 3.0, 8.0  # see `farthest`
 INPUT_CLIP = 5.0  # scales that one input counts as
 BASELINE_DOUBT = 4.0  # of the experts that are there for comparison
 SHORT_HALF_LIFE = 4.0
-MIX_HASTE, WIDE_PATIENCE = 4.0, 5.0  # the mixture forgets so much faster, the wide expert so much more slowly
+MIX_HASTE, PATIENCE = 4.0, 5.0  # the mixture forgets so much faster, the net's readout and the wide expert more slowly
 LARGEST = 1e150  # beyond it squares overflow: such a value is treated as not finite
 MOST_AGE = 1e6
 MOST_GAP = 1e4  # typical intervals: after a longer pause a value may be off by 100 times the usual error
@@ -77,7 +78,7 @@ def pace(elapsed: float, rows: int, half_life: float, seconds: bool, pace: Array
         rates[NORM] = 1.0 - 2.0 ** (-2.0 * age / AUTO_HALF_LIFE)
         rates[QUICK] = 1.0 - 2.0 ** (-age / SHORT_HALF_LIFE)
         rates[MIX_KEEP] = 2.0 ** (-MIX_HASTE * age / AUTO_HALF_LIFE)
-        rates[WIDE_KEEP] = 2.0 ** (-age / (WIDE_PATIENCE * AUTO_HALF_LIFE))
+        rates[LONG_KEEP] = 2.0 ** (-age / (PATIENCE * AUTO_HALF_LIFE))
         rates[MEAN0] = 1.0 - 2.0 ** (-age / M0)
         rates[MEAN0 + 1] = 1.0 - 2.0 ** (-age / M1)
         rates[MEAN0 + 2] = 1.0 - 2.0 ** (-age / M2)
@@ -94,12 +95,25 @@ def usable(x: float) -> bool:
 
 
 @kernel
+def farthest(k: int, judged: float, reach: float) -> float:
+    """How far from its base a forecast k + 1 rows ahead may be, scaled: (3 + 8/(k + 1)) root mean square changes.
+
+    A linear expert whose features hardly moved for long, as those of a stuck sensor, can say anything once they do, and
+    at long horizons it is not seen for as many rows. Sums of many changes are nearer to normal than single ones.
+    """
+    return (FAR + FARTHER / (k + 1.0)) * math.sqrt(reach) if judged > 20.0 else BOUND * math.sqrt(k + 1.0)
+
+
+@kernel
 def judge(
-    x: Array, rows: int, miss_rate: float, rates: Array, gate: Array, valid: Array, base: Array, scale: Array,
-    experts: Array, mix: Array, width: Array, regret: Array, mixerror: Array, band: Array, brisk: Array, ahead: Array,
-    judged: Array, known: Array, statistics: Array,
+    x: Array, rows: int, miss_rate: float, median: bool, rates: Array, gate: Array, valid: Array, base: Array,
+    scale: Array, experts: Array, mix: Array, width: Array, regret: Array, mixerror: Array, reach: Array, band: Array,
+    brisk: Array, ahead: Array, judged: Array, known: Array, statistics: Array,
 ) -> None:  # fmt: skip
-    """Compare x with every forecast that was made for this row: bands, mixture and statistics learn from it."""
+    """Compare x with every forecast that was made for this row: bands, mixture and statistics learn from it.
+
+    median  the mixture is to come near the median, not the mean: errors count for little more than their sign
+    """
     ring, horizon, channels = mix.shape
     count = experts.shape[1]
     for k in range(min(horizon, rows)):
@@ -129,10 +143,16 @@ def judge(
             if k == 0:
                 brisk[c] += max(rates[BRISK_RATE], 1.0 / (judged[k, c] + 1.0)) * (size - brisk[c])
             band_learn(k + 1, size, miss > width[r, k, c], miss_rate, w, ahead[0], band[k, c])
-            if judged[k, c] > 20.0:
-                e = clip(e, MIX_CLIP * math.sqrt(mixerror[k, c]))
             e = clip(e, bound)
-            mixerror[k, c] += w * (e * e - mixerror[k, c])
+            if median:
+                size = min(size, MIX_CLIP * mixerror[k, c]) if judged[k, c] > 20.0 else size
+                e = clip(e, mixerror[k, c]) if judged[k, c] > 20.0 else e
+                mixerror[k, c] += w * (size - mixerror[k, c])
+            else:
+                e = clip(e, MIX_CLIP * math.sqrt(mixerror[k, c])) if judged[k, c] > 20.0 else e
+                mixerror[k, c] += w * (e * e - mixerror[k, c])
+            far = clip((x[c] - base[r, c]) / s, min(bound, farthest(k, judged[k, c], reach[k, c])))
+            reach[k, c] += w * (far * far - reach[k, c])
             mixture_learn(e, clip((mix[r, k, c] - base[r, c]) / s, bound), rates[MIX_KEEP], regret[k, c, 0])
             for i in range(count):
                 apart = clip((mix[r, k, c] - experts[r, i, k, c]) / s, bound)
@@ -299,24 +319,34 @@ def seasonal_say(rows: int, c: int, expert: int, season: int, last: float, past:
 @kernel
 def issue(
     rows: int, warm: int, miss_rate: float, seen: Array, valid: Array, base: Array, scale: Array, regret: Array,
-    band: Array, brisk: Array, ahead: Array, experts: Array, mix: Array, width: Array, forecast: Array, lower: Array,
-    upper: Array,
+    judged: Array, reach: Array, band: Array, brisk: Array, ahead: Array, experts: Array, mix: Array, width: Array,
+    forecast: Array, lower: Array, upper: Array,
 ) -> None:  # fmt: skip
     """Forecasts and bands for the next H rows, kept in the rings and written out ((H C,) each).
 
-    Each is a convex mix of the experts; while fewer than `warm` rows are known, persistence.
+    Each is a convex mix of the experts, that is the least bad of them where all have lost against the mix; while fewer
+    than `warm` rows are known, persistence.
     """
     ring, horizon, channels = mix.shape
     r, count = rows % ring, experts.shape[1]
     for k in range(horizon):
         for c in range(channels):
             total, away = mixture_weight(0.0, regret[k, c, 0]), 0.0
+            most, best, least = farthest(k, judged[k, c], reach[k, c]) * scale[r, c], regret[k, c, 0, 0], 0.0
             for i in range(count):
+                change = experts[r, i, k, c] - base[r, c]
+                if not abs(change) <= most:
+                    change = clip(change, most)
+                    experts[r, i, k, c] = base[r, c] + change
                 doubt = BASELINE_DOUBT if i in (AR_EXPERT, SEASONAL_EXPERT) else 0.0
                 w = mixture_weight(doubt, regret[k, c, i + 1])
                 total += w
-                away += w * (experts[r, i, k, c] - base[r, c])
-            y = base[r, c] + (away / total if rows >= warm and total > 0.0 else 0.0)
+                away += w * change
+                if regret[k, c, i + 1, 0] > best:
+                    best, least = regret[k, c, i + 1, 0], change
+            if total <= 0.0:
+                total, away = 1.0, least
+            y = base[r, c] + (away / total if rows >= warm else 0.0)
             mix[r, k, c] = y
     for c in range(channels):
         bands_issue(

@@ -21,9 +21,9 @@ from streamrnn.state import Arena, Field
     BASE, SCALE,
     EXPERTS, MIX, WIDTH, REGRET, ERROR, MIXERROR, BAND, BRISK, AHEAD, JUDGED, STATISTICS, ODD, MEMORY, PROFILE,
     STAGES, LONG, RANKS, WHOLE, REASONS, REST, SPARE, SURPRISE, LIMITS, LADDER, FACTS, HELD, USUAL,
-    BLOCKS_HELD, VERDICT,
+    BLOCKS_HELD, VERDICT, REACH,
     OWN,
-) = range(55)  # fmt: skip
+) = range(56)  # fmt: skip
 # rows of a channel's own fields, after its first
 FEATURES, WEIGHTS, AR, WIDE, NET = 0, 1, 2, 7, 12
 # of a linear expert, after its first
@@ -33,8 +33,8 @@ ASKED, GAIN, COVARIANCE, VARIANCE, HEADS = range(5)
 ROWS, TIME, GUARDED, RAN_AWAY, MUTE, ACCEPT, TOLD_ONGOING, SHADOWING = range(8)
 # entries of the field "hyper"
 (
-    RATE, MISS, HALF_LIFE, HOLD, SCORING, CLIP_ERROR, CLIP_GRADIENT, SECONDS, ALARMS_A_WEEK, GOVERNOR, REFUSE,
-) = range(11)  # fmt: skip
+    RATE, MISS, HALF_LIFE, HOLD, SCORING, CLIP_ERROR, CLIP_GRADIENT, SECONDS, ALARMS_A_WEEK, GOVERNOR, REFUSE, MEDIAN,
+) = range(12)  # fmt: skip
 # bits of the clock's entry MUTE
 MUTE_ALARMS, MUTE_LEARNING = 1, 2
 # entries of the field "pace"
@@ -42,7 +42,7 @@ INTERVAL, GAP, DT, BOOST, TURN, BY_CLOCK, TURNED = range(7)
 # entries of the array "places" that goes with the arena: rows are relative to the channel's first
 LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP, FORGET_FIRST, FORGET_LAST, STRIDE, TWIN, SEEK, HEARD, GATES = range(13)
 # entries of the field "rates"; the last ones are the means'
-AGE, KEEP, NORM, QUICK, BRISK_RATE, MIX_KEEP, WIDE_KEEP, MEAN0 = range(8)
+AGE, KEEP, NORM, QUICK, BRISK_RATE, MIX_KEEP, LONG_KEEP, MEAN0 = range(8)
 # rows of the field "statistics"
 STATISTIC_NAMES = (
     "judged", "absolute_error", "absolute_change", "squared_error", "squared_change",
@@ -142,7 +142,7 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
         Field("season", "ints", (SEASONS + 1,)),  # lengths in rows, 0: none; number of the last change
         Field("relatives", "ints", (c, relatives(c) if full else 0)),  # other channels that each looks at
         Field("marks", "ints", (event.MARKS,)),  # of the event
-        Field("hyper", "wide", (11,)),  # choices of the recipe
+        Field("hyper", "wide", (12,)),  # choices of the recipe
         Field("pace", "wide", (7,)),  # typical interval (s), last step, least weight of level and scale, season's phase
         Field("rates", "wide", (MEAN0 + len(AVERAGES),)),  # weights that belong to the last elapsed time
         Field("first", "wide", (c,)),  # first value: levels are kept relative to it
@@ -165,7 +165,7 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
         Field("width", "wide", (ring, h, c)),  # half-widths of the bands issued
         Field("regret", "wide", (h, c, experts, 2)),  # records of persistence and the other experts
         Field("error", "wide", (h, c)),  # mean absolute error of the net's heads, scaled and clipped
-        Field("mixerror", "wide", (h, c)),  # mean squared error of the forecasts, scaled and clipped
+        Field("mixerror", "wide", (h, c)),  # mean squared (or absolute) error of the forecasts, scaled and clipped
         Field("band", "wide", (h, c, conformal.SLOPES + turns)),  # of kernels.conformal
         Field("brisk", "wide", (c,)),  # mean absolute error one row ahead over tens of rows, scaled
         Field("ahead", "wide", (h, turns)),  # sines and cosines of the phase of the rows ahead
@@ -189,6 +189,7 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
         Field("usual", "wide", (d, governor.USUAL)),
         Field("blocks", "wide", (d, governor.BLOCKS, governor.PARTS)),  # of what was refused
         Field("verdict", "wide", (2,)),
+        Field("reach", "wide", (h, c)),  # mean squared change up to each target, scaled and clipped
     ]
     assert len(fields) == OWN
     return fields

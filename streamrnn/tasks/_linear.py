@@ -25,14 +25,15 @@ def head_error(target: float, f: Array, w: Array) -> float:
 
 @kernel
 def linear_learn(
-    x: float, share: float, rows: int, c: int, first: int, valid: Array, base: Array, scale: Array, real: Array,
-    table: Array,
+    x: float, share: float, rows: int, c: int, first: int, most: float, error: Array, valid: Array, base: Array,
+    scale: Array, real: Array, table: Array,
 ) -> None:  # fmt: skip
     """Every head learns from the target that has come now, on the row that it was asked from.
 
     x      value of channel c; usable
     share  of the correction that is made
     first  row of the expert's first field in the table
+    most   times error[k, c], its size, that one error of a head counts as; 0: as it is
     """
     features, gain = matrix(real, table, first + ASKED), matrix(real, table, first + GAIN)
     weights = matrix(real, table, first + HEADS)
@@ -43,7 +44,8 @@ def linear_learn(
             continue
         target = clip((x - base[r, c]) / scale[r, c], BOUND * math.sqrt(k + 1.0))
         f, K, w = features[r], gain[r], weights[k]
-        step = share * head_error(target, f, w)
+        miss = head_error(target, f, w)
+        step = share * (clip(miss, most * error[k, c]) if most > 0.0 else miss)
         for i in range(w.shape[0]):
             w[i] += step * K[i]
 

@@ -8,13 +8,16 @@ import numpy as np
 
 from streamrnn._types import Array, Bools, Floats, Ints
 
-HEAD = 9
+WAYS = ("residual", "level", "season", "calm")
+"""In which a value can be odd, as kernels.oddity looks at it: missed by the forecast, an unusual level, unusual for the
+time of the season, moved too little."""
+HEAD = 9 + len(WAYS)
 """Columns before the per-channel ones: score, surprise, event, its score, channel and age in seconds, warming, learning
-code, cause of the event."""
+code, cause of the event; evidence in each of WAYS where an event starts."""
 
 
 def columns(channels: int, horizon: int) -> int:
-    """Numbers that one row takes: 9 + 4 C + 3 H C."""
+    """Numbers that one row takes: 13 + 4 C + 3 H C."""
     return HEAD + 4 * channels + 3 * horizon * channels
 
 
@@ -22,7 +25,7 @@ def slots(channels: int, horizon: int) -> dict[str, slice]:
     """Where each quantity lies in a row of `step`'s output."""
     c, hc = channels, channels * horizon
     names = {"score": 1, "surprise": 1, "event": 1, "event_score": 1, "event_channel": 1, "event_age": 1, "warming": 1,
-             "learning": 1, "event_cause": 1,
+             "learning": 1, "event_cause": 1, "event_ways": len(WAYS),
              "expected": c, "lower": c, "upper": c, "share": c,
              "forecast": hc, "forecast_lower": hc, "forecast_upper": hc}  # fmt: skip
     found, at = {}, 0
@@ -71,6 +74,8 @@ class Rows:
     """(N,) what was made of the row: one of LEARNING."""
     event_cause: Ints
     """(N,) 1: what came was odd, 2: it was out of the range of good data; 0 where event is 0."""
+    event_ways: Floats
+    """(N, 4) where an event starts, how much each of WAYS had to say of the channel it starts with, in nats; else 0."""
 
 
 def split(time: Ints, out: Array, channels: int, horizon: int) -> Rows:
@@ -87,5 +92,5 @@ def split(time: Ints, out: Array, channels: int, horizon: int) -> Rows:
         time, out[:, at["expected"]], out[:, at["lower"]], out[:, at["upper"]], out[:, 0], out[:, 1],
         out[:, at["share"]], ahead("forecast"), ahead("forecast_lower"), ahead("forecast_upper"),
         event, out[:, 3], out[:, 4].astype(np.int64), since, out[:, 6] != 0.0,
-        out[:, 7].astype(np.int64), out[:, 8].astype(np.int64),
+        out[:, 7].astype(np.int64), out[:, 8].astype(np.int64), out[:, at["event_ways"]],
     )  # fmt: skip

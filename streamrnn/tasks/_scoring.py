@@ -11,10 +11,13 @@ import math
 from streamrnn._bind import kernel
 from streamrnn._types import Array
 from streamrnn.kernels.oddity import (
+    CALM,
+    LEVEL,
     LONG,
     NORM,
     PLAIN_ERROR,
     RANK,
+    SEASON,
     SLOT,
     SLOW,
     STATISTICS,
@@ -99,3 +102,18 @@ def forget_level(c: int, memory: Array, stages: Array, long: Array, ranks: Array
     long[c] = 0.0
     for i in range(STATISTICS):
         ranks[c, i] = 0.0
+
+
+@kernel
+def ways(shares: Array, found: Array) -> None:
+    """Evidence of the statistics, (STATISTICS,), summed by the way in which they look at the channel: found (4,)."""
+    found[:] = 0.0
+    for i in range(STATISTICS):
+        way = 0
+        if i >= CALM:
+            way = 3
+        elif i >= SEASON:
+            way = 2
+        elif i >= LEVEL:
+            way = 1
+        found[way] += shares[i]

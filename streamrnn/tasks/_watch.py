@@ -18,7 +18,7 @@ from streamrnn.tasks import _layout as at
 from streamrnn.tasks._deciding import decide
 from streamrnn.tasks._forecasting import describe, issue, judge, observe, pace, settle, usable
 from streamrnn.tasks._rows import HEAD
-from streamrnn.tasks._scoring import SPIKE, WARM, forget_level, score_phase, shown, surprise
+from streamrnn.tasks._scoring import SPIKE, WARM, forget_level, score_phase, shown, surprise, ways
 from streamrnn.tasks._wide import follow_season, turn_ahead, turn_phase
 
 FULL = 0  # stand-in for whether seasons are looked for
@@ -33,8 +33,8 @@ ODD, MEMORY, PROFILE, STAGES, LONG, RANKS = at.ODD, at.MEMORY, at.PROFILE, at.ST
 WHOLE, REASONS, REST, SPARE = at.WHOLE, at.REASONS, at.REST, at.SPARE
 ROWS, TIME, YOUNG, SEASONS, GAP, BOOST = at.ROWS, at.TIME, at.YOUNG, at.SEASONS, at.GAP, at.BOOST
 LIMITS, LADDER, FACTS, HELD, USUAL = at.LIMITS, at.LADDER, at.FACTS, at.HELD, at.USUAL
-MARKS, BLOCKS_HELD, VERDICT = at.MARKS, at.BLOCKS_HELD, at.VERDICT
-MISS, HALF_LIFE, SCORING, SECONDS = at.MISS, at.HALF_LIFE, at.SCORING, at.SECONDS
+MARKS, BLOCKS_HELD, VERDICT, REACH = at.MARKS, at.BLOCKS_HELD, at.VERDICT, at.REACH
+MISS, HALF_LIFE, SCORING, SECONDS, MEDIAN = at.MISS, at.HALF_LIFE, at.SCORING, at.SECONDS, at.MEDIAN
 TAPS, STRIDE, SEEK, TURN, TURNED = at.TAPS, at.STRIDE, at.SEEK, at.TURN, at.TURNED
 MUTE, MUTE_LEARNING, MISSED = at.MUTE, at.MUTE_LEARNING, at.MISSED
 
@@ -68,7 +68,7 @@ def watch(
                     output, rows that a channel takes
     time    (N,)    nanoseconds, strictly increasing and after the last row's
     values  (N, C)  NaN is missing
-    out     (N, 7 + 4 C + 3 H C)  see tasks._rows
+    out     (N, 13 + 4 C + 3 H C)  see tasks._rows
     """
     clock, seen, stale = vector(ints, table, CLOCK), vector(ints, table, SEEN), vector(ints, table, STALE)
     valid, season, relatives = matrix(ints, table, VALID), vector(ints, table, SEASON), matrix(ints, table, RELATIVES)
@@ -89,7 +89,7 @@ def watch(
     rest, weights = vector(wide, table, REST), vector(wide, table, SPARE)
     limits, ladder, facts = matrix(wide, table, LIMITS), vector(wide, table, LADDER), vector(wide, table, FACTS)
     held, usual, blocks = vector(wide, table, HELD), matrix(wide, table, USUAL), cube(wide, table, BLOCKS_HELD)
-    marks, verdict = vector(ints, table, MARKS), vector(wide, table, VERDICT)
+    marks, verdict, reach = vector(ints, table, MARKS), vector(wide, table, VERDICT), matrix(wide, table, REACH)
     sought = open_seasons(ints, wide, table, places[SEEK])
     ring, horizon, channels = mix.shape
     taps, ahead = places[TAPS], HEAD + 4 * channels
@@ -105,8 +105,8 @@ def watch(
             row[HEAD + 2 * channels + c] = row[HEAD + c] + half
             row[HEAD + 3 * channels + c] = 0.0
         judge(
-            x, rows, hyper[MISS], rates, gate, valid, base, scale, experts, mix, width, regret, mixerror, band,
-            brisk, nearby, judged, known, statistics,
+            x, rows, hyper[MISS], hyper[MEDIAN] != 0.0, rates, gate, valid, base, scale, experts, mix, width, regret,
+            mixerror, reach, band, brisk, nearby, judged, known, statistics,
         )  # fmt: skip
 
         row[:HEAD] = 0.0
@@ -132,6 +132,8 @@ def watch(
                 x, row[HEAD : HEAD + channels], total, time[i], hyper, clock, pacing, rates,
                 nats, limits, ladder, marks, facts, held, usual, blocks, verdict, gate, row,
             )  # fmt: skip
+            if row[2] == 1.0:
+                ways(reasons[int(row[4])], row[9:HEAD])
         for c in range(channels):
             learn_channel(
                 c, OWN + c * places[STRIDE], rows, x[c], usable(x[c]), gate[c], places, clock, hyper, rates, valid,
@@ -163,7 +165,8 @@ def watch(
                 moments, short, past, sums, means, phase, relatives, base, scale, experts, ints, real, table,
             )  # fmt: skip
         issue(
-            rows, 2 * taps, hyper[MISS], seen, valid, base, scale, regret, band, brisk, nearby, experts, mix, width,
+            rows, 2 * taps, hyper[MISS], seen, valid, base, scale, regret, judged, reach, band, brisk, nearby, experts,
+            mix, width,
             row[ahead : ahead + horizon * channels],
             row[ahead + horizon * channels : ahead + 2 * horizon * channels],
             row[ahead + 2 * horizon * channels : ahead + 3 * horizon * channels],

@@ -301,7 +301,7 @@ class Forecaster:
             r.alarms_per_week,
         )
         hyper[_layout.GOVERNOR] = ("learn", "gate", "freeze", "shadow").index(r.governor)
-        hyper[_layout.REFUSE] = r.refuse_at_most
+        hyper[_layout.REFUSE], hyper[_layout.MEDIAN] = r.refuse_at_most, r.aim == "median"
         limits = a["limits"]
         limits[:, event.LEAST], limits[:, event.RELATIVE] = r.least_deviation, r.least_relative_deviation
         limits[:, event.DIRECTION] = {"both": 0, "up": 1, "down": -1}[r.direction]

@@ -55,6 +55,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Past changes of each channel that reach the readout directly; 128 of all channels together at the most."""
     horizon: Annotated[int, Meta(ge=1, le=1024)] = 1
     """Forecasts are made for 1 … horizon samples ahead."""
+    aim: Literal["mean", "median"] = "mean"
+    """What the experts are mixed for: the smallest squared error, or the smallest absolute one. They differ where a
+    stream stays still for long, then jumps."""
     level: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.9
     """Nominal coverage of the bands."""
     half_life: Annotated[float, Meta(ge=0.0, le=1e12)] = 0.0

@@ -127,7 +127,8 @@ class Channel:
         if full:
             size = SEASONAL + BLOCKS + 4 * min(channels - 1, RELATIVES) + lags + len(MEANS) + n + 1
             self.experts["wide"] = Linear.new(h, np.ones(size))
-        self.error, self.mixerror, self.judged = np.ones(h), np.zeros(h), np.zeros(h)
+        self.error, self.mixerror, self.judged, self.reach = np.ones(h), np.zeros(h), np.zeros(h), np.zeros(h)
+        self.median = recipe.aim == "median"
         names = [*self.experts, "seasonal"] if full else list(self.experts)
         self.regret = {"stay": np.ones((2, h))} | {name: np.zeros((2, h)) for name in names}
         self.asked: list[Asked] = []
@@ -141,6 +142,12 @@ class Channel:
     def scale(self) -> float:
         """The unit of change."""
         return float(np.sqrt(self.change) + 1e-3 * np.sqrt(self.variance)) if self.change > 0 else 0.0
+
+    @property
+    def farthest(self) -> Floats:
+        """(H,) how far from its base a forecast may be, scaled."""
+        k = np.arange(1, len(self.reach) + 1)
+        return np.where(self.judged > 20, (3 + 8 / k) * np.sqrt(self.reach), BOUND * np.sqrt(k))
 
     @property
     def level(self) -> float:
@@ -235,14 +242,21 @@ class ReferenceForecaster:
         for k, r, _target in self._targets(a, x):
             if gate == 0.0:
                 continue
-            bound, e = self.bounds[k], (r.mix[k] - x) / r.scale
-            if a.judged[k] > 20:
-                e = clip(e, 3 * np.sqrt(a.mixerror[k]))
-            e = float(clip(e, bound))
-            a.mixerror[k] += max(self.slow, 1 / (a.judged[k] + 1)) * (e * e - a.mixerror[k])
+            bound, w, known = self.bounds[k], max(self.slow, 1 / (a.judged[k] + 1)), a.judged[k] > 20
+            e = float(clip((r.mix[k] - x) / r.scale, bound))
+            far = float(clip((x - r.base) / r.scale, min(bound, a.farthest[k])))
+            usual = a.mixerror[k]
+            if a.median:
+                a.mixerror[k] += w * (min(abs(e), 3 * usual if known else np.inf) - usual)
+                e = float(clip(e, usual)) if known else e
+            else:
+                e = float(clip(e, 3 * np.sqrt(usual))) if known else e
+                a.mixerror[k] += w * (e * e - usual)
+            a.reach[k] += w * (far * far - a.reach[k])
             for name, record in a.regret.items():
                 other = r.base if name == "stay" else r.said[name][k]
-                regret = e * float(clip((r.mix[k] - other) / r.scale, bound))
+                apart = float(clip((r.mix[k] - other) / r.scale, bound))
+                regret = e * apart - 0.01 * apart**2
                 record[:, k] = keep * record[:, k] + (regret, regret**2)
             a.judged[k] += 1
 
@@ -267,7 +281,9 @@ class ReferenceForecaster:
             a.error[k] += share * max(self.slow, 1 / (a.judged[k] + 1)) * (abs(miss) - a.error[k])
             for name in ("ar", "wide") if self.full else ("ar",):
                 heads = a.experts[name].heads
-                heads[k] += share * (target - heads[k] @ r.features[name]) * r.gains[name]
+                miss = target - float(heads[k] @ r.features[name])
+                most = 8 * a.error[k] if name == "wide" else np.inf
+                heads[k] += share * float(clip(miss, most)) * r.gains[name]
 
     def _observe(self, a: Channel, x: float | None, gate: float, boost: float) -> None:
         if x is None and not a.seen:
@@ -339,12 +355,13 @@ class ReferenceForecaster:
         gains, said = {}, {}
         for name, f in features.items():
             if valid:
-                keep = self.keep if name != "wide" else 2 ** (-self.age / (5 * HALF_LIFE))
+                keep = self.keep if name == "ar" else 2 ** (-self.age / (5 * HALF_LIFE))
                 gains[name] = a.experts[name].gain(f, keep)
             said[name] = a.last + clip(a.experts[name].heads @ f, self.bounds) * scale
         if self.full:
             s = self.season
             said["seasonal"] = np.array([a.last + (a.ago(s * (k // s + 1) - 1 - k) if s else 0.0) for k in range(h)])
+        said = {name: a.last + clip(values - a.last, a.farthest * scale) for name, values in said.items()}
         asked = Asked(a.last, scale, valid, features, gains, said)
         weights = {
             name: np.maximum(record[0] - (4 if name in ("ar", "seasonal") else 0) * np.sqrt(record[1]), 0)
@@ -352,9 +369,12 @@ class ReferenceForecaster:
             for name, record in a.regret.items()
         }
         total = np.sum(list(weights.values()), axis=0)
-        away = sum(weights[name] * (said[name] - a.last) for name in said)
-        warm = (self.rows >= 2 * lags) & (total > 0)
-        asked.mix = a.last + np.where(warm, away / np.where(total > 0, total, 1.0), 0.0)
+        away: Floats = np.sum([weights[name] * (said[name] - a.last) for name in said], 0)
+        names = list(a.regret)
+        best = [names[i] for i in np.argmax([a.regret[name][0] for name in names], 0)]
+        least = np.array([0.0 if name == "stay" else said[name][k] - a.last for k, name in enumerate(best)])
+        mixed: Floats = np.where(total > 0, away / np.where(total > 0, total, 1.0), least)
+        asked.mix = a.last + mixed * (self.rows >= 2 * lags)
         a.asked.append(asked)
 
     def _wide(self, c: int, before: Floats) -> Floats:

@@ -79,11 +79,15 @@ def test_an_event_is_told_when_it_starts_and_when_it_is_resolved(engine, batch, 
     assert started.lower < started.expected < started.upper < started.value
     assert resolved.score >= started.score >= 0.5
     assert started.why == resolved.why == (Part("c0", 1.0, started.expected),)
+    assert started.ways[0].name == "residual"
+    assert sum(way.share for way in started.ways) == pytest.approx(1.0)
+    assert resolved.ways == ()
     assert e.fleet.counters.alarms[0] == 1
     assert e.fleet.counters.active[0] == 0
     lines = [r.getMessage() for r in logged(caplog, "alarm", "cleared")]
     assert [line.split()[0] for line in lines] == ["ALARM", "cleared"]
     assert "expected" in lines[0]
+    assert "far from what was expected" in lines[0]
     assert [r.levelname for r in logged(caplog, "alarm")] == ["WARNING"]
 
 

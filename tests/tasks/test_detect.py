@@ -8,6 +8,8 @@ import pytest
 from streamrnn import Detector
 from streamrnn.errors import ModelError
 from streamrnn.tasks import _layout
+from streamrnn.tasks._rows import WAYS
+from streamrnn.tasks._scoring import ways
 
 SECOND = 1_000_000_000
 
@@ -383,3 +385,37 @@ def test_a_refusal_ends_by_itself():
     accepted = np.flatnonzero(rows.learning == 3)
     print("steady", accepted)
     assert 960 <= accepted[0] < 1100
+
+
+@pytest.mark.parametrize(("kind", "strongest"), [("jump", "residual"), ("drift", "level")])
+def test_the_start_of_an_event_says_in_which_ways_it_was_odd(kind, strongest):
+    random = np.random.default_rng(7)
+    x = random.normal(size=(3000, 2))
+    if kind == "jump":  # within a wide range of levels
+        x += 40.0 * np.sin(np.arange(3000) / 150.0)[:, None]
+        x[2400:2410, 1] -= 30.0 * np.sign(x[2400, 1])
+    else:
+        x[2400:, 1] += 0.02 * np.arange(600)
+    model = Detector(2, alarms_per_week=5.0)
+    out, row = [], model.new_output()
+    for i, values in enumerate(x):  # row by row: `reasons` are those of the last one
+        model.step(values, row, 60.0 * (i + 1))
+        evidence = model.arena["reasons"][int(row[model.slots["event_channel"]][0])]
+        parts = np.array([evidence[part].sum() for part in (slice(0, 1), slice(1, 6), slice(6, 11), slice(11, 16))])
+        started = row[model.slots["event"]][0] == 1.0
+        np.testing.assert_allclose(row[model.slots["event_ways"]], parts if started else 0.0, rtol=1e-12)
+        out.append(started)
+    rows = Detector(2, alarms_per_week=5.0).run(times(3000), x)
+    assert (rows.event_ways.any(axis=1) == np.array(out)).all()
+    first = 2400 + int(np.argmax(out[2400:]))
+    assert out[first]
+    assert rows.event_channel[first] == 1
+    assert WAYS[int(rows.event_ways[first].argmax())] == strongest
+
+
+def test_evidence_is_summed_by_way():
+    shares = np.random.default_rng(0).exponential(size=16)
+    found = np.full(4, np.nan)
+    ways(shares, found)
+    parts = (slice(0, 1), slice(1, 6), slice(6, 11), slice(11, 16))  # residual, then five spans each
+    np.testing.assert_allclose(found, [shares[part].sum() for part in parts], rtol=1e-12)

@@ -20,7 +20,7 @@ class Expert:
         self.arena = Arena(Layout(_layout._linear("own", RING, H, F), "float64"))
         self.arena["own.variance"][:] = variance
         self.valid = np.ones((RING, 1), np.int64)
-        self.base, self.scale = np.zeros((RING, 1)), np.ones((RING, 1))
+        self.base, self.scale, self.error = np.zeros((RING, 1)), np.ones((RING, 1)), np.ones((H, 1))
         self.rows = 0
 
     @property
@@ -39,7 +39,7 @@ class Expert:
 
     def step(self, x, f, share=1.0, start=0, keep=1.0):
         """Learn from x, then ask from the row with features f."""
-        linear_learn(x, share, self.rows, 0, 0, self.valid, self.base, self.scale, *self.where)
+        linear_learn(x, share, self.rows, 0, 0, 0.0, self.error, self.valid, self.base, self.scale, *self.where)
         slot = self.rows % RING
         self.arena["own.features"][slot] = f
         linear_gain(slot, start, keep, 1e9, 0, *self.where)
@@ -95,7 +95,7 @@ def test_what_is_forgotten_is_forgotten_exactly():
     np.testing.assert_allclose(expert.covariance, expected, rtol=1e-10, atol=1e-14)
     np.testing.assert_array_equal(expert.weights, np.where(np.arange(F) < count, 0.0, weights))
     # what was asked before, and comes true now, moves nothing of the forgotten part
-    linear_learn(5.0, 1.0, expert.rows, 0, 0, expert.valid, expert.base, expert.scale, *expert.where)
+    linear_learn(5.0, 1.0, expert.rows, 0, 0, 0.0, expert.error, expert.valid, expert.base, expert.scale, *expert.where)
     assert not expert.weights[:, :count].any()
     assert (expert.weights[:, count:] != weights[:, count:]).all()
     # and it goes on as the filter that starts from there
@@ -119,11 +119,24 @@ def test_a_share_of_a_correction_is_made_and_nothing_of_rows_that_are_not_valid(
     for expert, share in ((full, 1.0), (half, 0.5), (none, 1.0)):
         expert.step(0.0, f[0])
         expert.step(0.0, f[1])
-        linear_learn(3.0, share, 2, 0, 0, expert.valid, expert.base, expert.scale, *expert.where)
+        linear_learn(3.0, share, 2, 0, 0, 0.0, expert.error, expert.valid, expert.base, expert.scale, *expert.where)
     np.testing.assert_allclose(half.weights, 0.5 * full.weights, rtol=1e-12)
     assert full.weights[0].any()
     assert not none.weights[0].any()
     np.testing.assert_array_equal(none.weights[1], full.weights[1])
+
+
+def test_an_error_counts_as_so_many_mean_ones_at_the_most():
+    f, _ = data(2)
+    bounded, free = Expert(), Expert()
+    for expert in (bounded, free):
+        expert.error[:] = [[0.5], [1e6], [1.0]]
+        expert.step(0.0, f[0])
+        expert.step(0.0, f[1])
+    linear_learn(7.0, 1.0, 2, 0, 0, 8.0, bounded.error, bounded.valid, bounded.base, bounded.scale, *bounded.where)
+    linear_learn(7.0, 1.0, 2, 0, 0, 0.0, free.error, free.valid, free.base, free.scale, *free.where)
+    np.testing.assert_allclose(bounded.weights[0], free.weights[0] * 4.0 / 7.0, rtol=1e-12)
+    np.testing.assert_array_equal(bounded.weights[1:], free.weights[1:])
 
 
 def test_targets_and_forecasts_are_in_units_of_the_row_and_bounded():
@@ -135,7 +148,7 @@ def test_targets_and_forecasts_are_in_units_of_the_row_and_bounded():
     expert.step(0.0, f[1])
     gain = expert.arena["own.gain"]
     expert.weights[:] = 0.0
-    linear_learn(2e9, 1.0, 2, 0, 0, expert.valid, expert.base, expert.scale, *expert.where)
+    linear_learn(2e9, 1.0, 2, 0, 0, 0.0, expert.error, expert.valid, expert.base, expert.scale, *expert.where)
     np.testing.assert_allclose(expert.weights[0], BOUND * gain[1], rtol=1e-12)
     np.testing.assert_allclose(expert.weights[1], np.sqrt(2.0) * BOUND * gain[0], rtol=1e-12)
     said = np.zeros((RING, 2, H, 1))

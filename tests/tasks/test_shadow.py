@@ -45,7 +45,7 @@ def test_what_is_accepted_is_forecast_well_at_once():
     """As well as by a model that refused nothing, where one that froze has to begin anew."""
     errors = {mode: [] for mode in ("learn", "freeze", "shadow")}
     for mode, found in errors.items():
-        for seed in range(3):
+        for seed in range(8):
             model = refused(mode, seed)
             model.accept()
             x = machine(seed)[ACCEPT:]
