@@ -218,7 +218,7 @@ def new_job(g: np.random.Generator) -> Made:
     begin = places(g, 1, ROWS)[0]
     length = int(g.uniform(0.05, 0.2) * ROWS)
     on = np.repeat(g.random(length // 12 + 1) < 0.6, 12)[:length]
-    x[begin : begin + length] += on * g.uniform(5, 90)
+    x[begin : begin + length] += on[: ROWS - begin] * g.uniform(5, 90)
     return np.clip(x, 0, 100), [begin]
 
 

@@ -11,7 +11,7 @@ of dependent numbers and so no -ln p itself: `calibrate` turns it into one, from
 kinds and is corrected slowly by the channel's own past. What was learned within an event is left out there, or the
 series that have most to tell would be called dull.
 
-`spike` makes one value of an event out of the many odd rows that it has.
+`spike` makes one value of an event out of the many odd rows that it has, `apparent` what is shown of all rows.
 
 All memories are weights of a row, so that a caller can turn half-lives in seconds into them. Everything is O(1) a row.
 """
@@ -55,7 +55,7 @@ QUANTILES, DISTANCE, EXCESS, EXCEEDED, RANKED, RANKS = 4, 4, 5, 6, 7, 8
 # entries of `total`
 BAR, BEYOND, LEARNED, PASSED, QUIET, TOTAL = range(6)
 # entries of `rest`
-SINCE, HIGHEST, REST = range(3)
+SINCE, HIGHEST, CROWD, MURMUR, REST = range(5)
 
 WARM = 100.0  # observations before anything is called odd
 FEW = 20.0  # residuals before one is judged
@@ -89,6 +89,9 @@ TOTAL_CLIP = 4.0
 REST_BREAK = 5.0  # nats above the event's highest that are an event of their own
 REST_LOUD = 0.7  # of the threshold: an event goes on
 REST_AFTER = 0.7  # of the rest: what is left of it at least after a row as loud as that
+CROWD_RESTS = 80.0  # half-life of a spike in the count of spikes, in rests
+CROWD_FREE, CROWD_NATS = 2.0, 0.2  # so many count for nothing; each one beyond raises the threshold by so much
+MURMUR_RESTS = 0.125  # half-life, in rests, of the smoothed surprise
 
 
 @kernel
@@ -398,23 +401,43 @@ def start(total: Array) -> None:
 
 @kernel
 def spike(nats: float, elapsed: float, threshold: float, length: float, rest: Array) -> float:
-    """nats where the row can begin an event, else 0: a spike for each, no plateau.
+    """Height in nats of the spike where an event begins, else 0: a spike for each event, no plateau.
 
-    After a row beyond the threshold comes a rest, in which only a row 5 nats above the event's highest spike is one of
-    its own. While rows are still louder than .7 of the threshold, at least .7 of the rest is left.
+    After a spike comes a rest, in which only a row 5 nats above the event's highest spike is one of its own. While rows
+    are still louder than .7 of the threshold, at least .7 of the rest is left.
+
+    In a channel that has many events each one says less: of spikes a count n is kept that halves in 80 rests, and the
+    threshold is 0.2 max(n - 2, 0) nats higher, the spike as much lower. So it is above `threshold` in any case.
 
     nats       surprise of the row
     elapsed    since the last row, in the unit of `length`
     threshold  nats
     length     of the rest
-    rest       (2,) time since the last spike, its height; updated. Start with a time beyond any length
+    rest       (REST,) time since the last spike, its surprise, count of spikes; updated. Start with a time beyond any
+               length
     """
     rest[SINCE] += elapsed
-    if nats > threshold and (rest[SINCE] > length or nats > rest[HIGHEST] + REST_BREAK):
+    rest[CROWD] *= 2.0 ** (-elapsed / (CROWD_RESTS * length))
+    raised = CROWD_NATS * max(rest[CROWD] - CROWD_FREE, 0.0)
+    if nats > threshold + raised and (rest[SINCE] > length or nats > rest[HIGHEST] + REST_BREAK):
         rest[SINCE], rest[HIGHEST] = 0.0, nats
-        return nats
-    if rest[SINCE] > length:
-        return nats
-    if nats > REST_LOUD * threshold:
+        rest[CROWD] += 1.0
+        return nats - raised
+    if rest[SINCE] <= length and nats > REST_LOUD * (threshold + raised):
         rest[SINCE] = min(rest[SINCE], (1.0 - REST_AFTER) * length)
     return 0.0
+
+
+@kernel
+def apparent(nats: float, elapsed: float, threshold: float, length: float, rest: Array) -> float:
+    """What is shown of a surprise, in nats: the spike where an event begins, and less than the threshold elsewhere.
+
+    Elsewhere it is θ u / (u + θ), with u the row's surprise or the smoothed one (half-life an eighth of a rest),
+    whichever is larger: it stays up while an event lasts, and dies away after it. Arguments as of `spike`.
+    """
+    rest[MURMUR] += (1.0 - 2.0 ** (-elapsed / (MURMUR_RESTS * length))) * (nats - rest[MURMUR])
+    height = spike(nats, elapsed, threshold, length, rest)
+    if height > 0.0:
+        return height
+    u = max(nats, rest[MURMUR])
+    return threshold * u / (u + threshold)

@@ -179,7 +179,7 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
         Field("ranks", "wide", (d, oddity.STATISTICS, oddity.RANKS)),
         Field("whole", "wide", (d, oddity.TOTAL)),
         Field("reasons", "wide", (d, oddity.STATISTICS)),
-        Field("rest", "wide", (2 if scoring else 0,)),  # since the last spike
+        Field("rest", "wide", (oddity.REST if scoring else 0,)),  # after a spike
         Field("spare", "wide", (oddity.WEIGHTS,)),
         Field("surprise", "wide", (c,)),  # of the last row, nats
         Field("limits", "wide", (d, event.LIMITS)),  # what may be an event

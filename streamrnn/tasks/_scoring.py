@@ -22,15 +22,14 @@ from streamrnn.kernels.oddity import (
     SLOW,
     STATISTICS,
     WEIGHTS,
+    apparent,
     oddity,
-    spike,
 )  # fmt: skip
 from streamrnn.tasks._forecasting import usable
 from streamrnn.tasks._layout import BY_CLOCK, INTERVAL, TURN
 
 WARM = 100.0  # observations before anything is called odd
 SPIKE, RESTING = 4.8, 100.0  # nats at which a spike begins, and typical intervals of rest after it
-HUSH = 0.9  # of a spike's nats: what a row within the rest is shown as, at the most
 DAY, NEARLY = 86_400.0, 0.05  # seconds; a season that differs by less is the day
 
 
@@ -88,9 +87,8 @@ def score_phase(time: int, season: int, turned: bool, pace: Array, memory: Array
 
 @kernel
 def shown(nats: float, gap: float, rest: Array) -> float:
-    """What is shown of a row's surprise: a spike where an event may begin, little in the rest after it."""
-    peak = spike(nats, gap, SPIKE, RESTING, rest)
-    return peak if peak > 0.0 else min(nats, HUSH * SPIKE)
+    """What is shown of a row's surprise, in nats: a spike where an event begins, less than SPIKE elsewhere."""
+    return apparent(nats, gap, SPIKE, RESTING, rest)
 
 
 @kernel

@@ -19,11 +19,12 @@ from streamrnn.tasks.recipe import Recipe
 class Detector(Forecaster):
     """Scores every row before learning from it.
 
-    The score is surprise / (surprise + 4.8), in [0, 1): one row in 120 of noise reaches 0.5, and it never saturates, so
-    that the odder of two odd rows can always be told. It is a spike for each event, and low in the rest after it. An
-    alarm is raised at the surprise that noise alone reaches as many times a week as the recipe allows. What is odd is
-    not learned as normal before its time (`governor`). x → a x + b (a > 0)
-    changes no score. For the first 100 values of a channel (`warming`) nothing is called odd.
+    The score is in [0, 1): above 0.5 where an event begins, surprise / (surprise + 4.8), less 0.2 nats for each event
+    that there were lately beyond a few; it never saturates, so that the odder of two odd rows can always be told. Other
+    rows stay below 0.5, the odder the nearer, and it dies away after an event (kernels.oddity.apparent). An alarm is
+    raised at the surprise that noise alone reaches as many times a week as the recipe allows. What is odd is not
+    learned as normal before its time (`governor`). x → a x + b (a > 0) changes no score. For the first 100 values of a
+    channel (`warming`) nothing is called odd.
 
     >>> model = Detector(seed=1)
     >>> for i in range(600):

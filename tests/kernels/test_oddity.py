@@ -405,38 +405,106 @@ def test_a_memory_is_a_time_whatever_the_rate_of_rows():
 # ---------------------------------------------------------------- one spike an event
 
 
+def rested():
+    rest = np.zeros(odd.REST)
+    rest[odd.SINCE] = 1e9
+    return rest
+
+
 def spikes(nats, threshold=5.0, length=100.0, elapsed=1.0):
-    rest = np.array([1e9, 0.0])
+    rest = rested()
     return np.array([odd.spike(v, elapsed, threshold, length, rest) for v in nats])
+
+
+def plain_spikes(nats, threshold=5.0):
+    """`spike` again, a row each interval and rests of 100: the count of spikes is summed over all that were."""
+    rows, heights, quiet_from, out = [], [], -1, []
+    for t, v in enumerate(nats):
+        count = sum(0.5 ** ((t - row) / 8000) for row in rows)
+        bar = threshold + 0.2 * max(count - 2, 0)
+        begins = v > bar and (t >= quiet_from or v > heights[-1] + 5)
+        out.append(v - (bar - threshold) if begins else 0.0)
+        if begins:
+            rows.append(t)
+            heights.append(v)
+            quiet_from = t + 101
+        elif t < quiet_from and v > 0.7 * bar:
+            quiet_from = max(quiet_from, t + 71)
+    return np.array(out)
+
+
+def test_spikes_are_those_of_plain_numpy():
+    nats = np.random.default_rng(0).exponential(1.3, 30_000)
+    expected = plain_spikes(nats)
+    assert np.count_nonzero(expected) > 40
+    assert nats[expected > 0][20:].min() > 5.5  # the bar went up
+    np.testing.assert_allclose(spikes(nats), expected, rtol=1e-9)
 
 
 def test_an_event_is_one_spike():
     nats = np.ones(400)
     nats[100:110] = 8.0
-    nats[150] = 9.0
-    expected = nats.copy()
-    expected[101:221] = 0.0  # 70 after the last loud one
-    assert np.array_equal(spikes(nats), expected)
+    nats[[150, 221]] = 9.0  # until 220 it rests: 70 after the last loud one
+    expected = np.zeros(400)
+    expected[[100, 221]] = 8.0, 9.0
+    np.testing.assert_allclose(spikes(nats), expected)
 
 
 def test_what_is_much_worse_is_an_event_of_its_own():
     nats = np.ones(200)
     nats[[50, 60, 70]] = 8.0, 12.9, 13.1
-    assert np.flatnonzero(spikes(nats) > 5.0).tolist() == [50, 70]
+    assert np.flatnonzero(spikes(nats)).tolist() == [50, 70]
 
 
 def test_a_rest_goes_on_while_it_is_loud():
     nats = np.ones(500)
     nats[50:300] = 3.6
     nats[[50, 369, 371]] = 8.0
-    assert np.flatnonzero(spikes(nats) > 5.0).tolist() == [50]
+    assert np.flatnonzero(spikes(nats)).tolist() == [50]
     nats[369:372] = 1.0, 8.0, 1.0
-    assert np.flatnonzero(spikes(nats) > 5.0).tolist() == [50, 370]
+    assert np.flatnonzero(spikes(nats)).tolist() == [50, 370]
 
 
 def test_a_rest_is_a_time():
     nats = np.ones(60)
     nats[10:] = 8.0
     nats[11:50] = 1.0
-    assert np.flatnonzero(spikes(nats, elapsed=3.0) > 5.0).tolist() == [10, 50]
-    assert np.flatnonzero(spikes(nats) > 5.0).tolist() == [10]
+    assert np.flatnonzero(spikes(nats, elapsed=3.0)).tolist() == [10, 50]
+    assert np.flatnonzero(spikes(nats)).tolist() == [10]
+
+
+def test_of_many_events_each_says_less_and_a_large_one_is_still_told():
+    nats = np.zeros(20_000)
+    nats[::200] = 6.0
+    found = spikes(nats)
+    told = np.flatnonzero(found)
+    assert told[:3].tolist() == [0, 200, 400]
+    assert np.all(found[told] > 5.0)
+    assert np.diff(found[told[2:6]]).max() < -0.1
+    assert np.diff(told[told > 10_000]).min() > 1000  # one in many
+    nats[-1] = 12.0
+    assert spikes(nats)[-1] > 10.0
+
+
+def test_after_long_quiet_an_event_says_all_again():
+    nats = np.zeros(60_000)
+    nats[:2000:200] = 9.0
+    nats[-1] = 6.0
+    found = spikes(nats)
+    assert found[1800] < 8.0
+    assert found[-1] == 6.0
+
+
+def test_what_is_shown_is_above_the_threshold_only_where_an_event_begins():
+    """The closed form, with the smoothed surprise summed by its weights."""
+    nats = np.random.default_rng(0).exponential(1.5, 3000)
+    nats[1000:1100] += 4.0
+    rest = rested()
+    found = np.array([odd.apparent(v, 1.0, 5.0, 100.0, rest) for v in nats])
+    keep = 0.5 ** (1 / 12.5)
+    smooth = np.array([np.sum((1 - keep) * keep ** np.arange(t + 1)[::-1] * nats[: t + 1]) for t in range(3000)])
+    spike = spikes(nats)
+    u = np.maximum(nats, smooth)
+    np.testing.assert_allclose(found, np.where(spike > 0, spike, 5 * u / (u + 5)), rtol=1e-9)
+    assert np.array_equal(found > 5.0, spike > 0.0)
+    assert found[1100:1105].min() > np.median(found[:1000]) + 0.5  # it dies away, and is not gone at once

@@ -45,9 +45,10 @@ def test_scoring_is_pure():
     model = Detector()
     model.run(times(300), noise(300))
     before = model.snapshot()
-    first = model.score_one(5.0)
+    then = 301 * 60.0
+    first = model.score_one(5.0, then)
     np.testing.assert_array_equal(model.snapshot(), before)
-    assert model.score_one(5.0) == first
+    assert model.score_one(5.0, then) == first
     rows = model.run(times(1, start=301), np.array([[5.0]]))
     assert rows.score[0] == first
 
