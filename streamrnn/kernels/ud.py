@@ -30,7 +30,7 @@ def ud_gain(f: Array, keep: float, cap: float, U: Array, d: Array, K: Array) -> 
     f       (F,)    features
     keep    λ       forgetting factor in (0, 1]
     cap             no entry of d grows beyond it: without news, forgetting would inflate P without end
-    U d     (F, F), (F,)    factors of P, updated
+    U d     (F, F), (F,)    factors of P, updated; where d is 0 a weight is known to be 0, and costs nothing
     K       (F,)    out: gain
 
     1.5 F² multiply-adds. Equal to ridge regression with penalty 1/d[0] where keep = 1.
@@ -38,6 +38,9 @@ def ud_gain(f: Array, keep: float, cap: float, U: Array, d: Array, K: Array) -> 
     n = f.shape[0]
     alpha = 1.0
     for j in range(n):
+        if d[j] == 0.0:
+            K[j] = 0.0
+            continue
         g = f[j] + (dot(U[j], f, j) if j > 0 else 0.0)
         dj = min(d[j] / keep, cap)
         v = dj * g
@@ -53,3 +56,39 @@ def ud_gain(f: Array, keep: float, cap: float, U: Array, d: Array, K: Array) -> 
     for i in range(n):
         K[i] /= alpha
     return alpha - 1.0
+
+
+@kernel
+def ud_drop(j: int, U: Array, d: Array, K: Array) -> None:
+    """Take the weight of feature j as known to be 0: what the others would be had it never been there.
+
+        K = P e_j / (e_jᵀ P e_j)        P ← P - K e_jᵀ P
+
+    The step of `ud_gain` for an observation of the weight alone, without noise. Weights w become w - K w_j.
+
+    U d  factors of P, updated: d[j] and all that goes with it is 0    K  (F,) out; 0 where d[j] was 0 already
+    """
+    n = U.shape[0]
+    for i in range(n):
+        K[i] = 0.0
+    alpha = 0.0
+    for k in range(j, n):
+        g = U[k, j] if k > j else 1.0
+        v = d[k] * g
+        if v == 0.0:
+            continue
+        before = alpha
+        alpha = before + v * g
+        d[k] *= before / alpha
+        slope = -g / before if before > 0.0 else 0.0
+        for i in range(k):
+            u = U[k, i]
+            U[k, i] = u + K[i] * slope
+            K[i] += u * v
+        K[k] = v
+    for i in range(n):
+        K[i] = K[i] / alpha if alpha > 0.0 else 0.0
+        U[i, j] = 0.0
+    for i in range(j):
+        U[j, i] = 0.0
+    d[j] = 0.0

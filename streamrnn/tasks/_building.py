@@ -17,6 +17,7 @@ from streamrnn.model import Model
 from streamrnn.readouts import Readout
 from streamrnn.state import SECTIONS, Field, Layout
 from streamrnn.tasks import _channel, _improving, _layout
+from streamrnn.tasks._clock import zone_of
 from streamrnn.tasks._shadow import shadowed
 from streamrnn.tasks._watch import watch
 from streamrnn.tasks.recipe import Recipe
@@ -69,6 +70,11 @@ def _refuse_range(recipe: Recipe) -> None:
 def _refuse_idle(recipe: Recipe, update: Update, learner: Learner) -> None:
     """Raises ModelError where a choice would do nothing."""
     default = Recipe()
+    if recipe.clock:
+        zone_of(recipe.clock)
+        if recipe.tier != "full":
+            raise ModelError("the lean tier has no expert that could look at a clock", where="clock", got=recipe.clock,
+                             expected='no clock, or tier = "full"')  # fmt: skip
     if not learner.learns:
         for name in ("update", "update_options", "learning_rate", "clip_gradient"):
             if getattr(recipe, name) != getattr(default, name):
@@ -85,7 +91,9 @@ def _refuse_idle(recipe: Recipe, update: Update, learner: Learner) -> None:
 def part_fields(model: Model, readout: Readout, recipe: Recipe, channels: int) -> list[Field]:
     """The fields of each of so many channels."""
     state = model.seen if recipe.units else 0
-    own = _layout.channel_fields(channels, state, recipe.lags, recipe.horizon, recipe.tier == "full")
+    own = _layout.channel_fields(
+        channels, state, recipe.lags, recipe.horizon, recipe.tier == "full", bool(recipe.clock)
+    )
     said = readout.fields(own[0].shape[1], recipe.horizon, 1, recipe.horizon + 1)
     return [*own, *(field for part in model.fields.values() for field in part), *said]
 
@@ -93,7 +101,7 @@ def part_fields(model: Model, readout: Readout, recipe: Recipe, channels: int) -
 def plan_of(model: Model, readout: Readout, recipe: Recipe, channels: int, scoring: bool) -> Layout:
     """Where everything that the model remembers lies. Raises ModelError where that is too much."""
     full = recipe.tier == "full"
-    shared = _layout.shared_fields(channels, recipe.lags, recipe.horizon, scoring, full)
+    shared = _layout.shared_fields(channels, recipe.lags, recipe.horizon, scoring, full, bool(recipe.clock))
     own = part_fields(model, readout, recipe, channels)
     fields = [*shared, *(f for c in range(channels) for f in _layout.of_channel(own, c))]
     fields += _layout.season_fields(channels, full)

@@ -20,14 +20,26 @@ from streamrnn.learners.audit import forget
 from streamrnn.tasks import _layout as at
 from streamrnn.tasks._forecasting import INPUT_CLIP, inputs, seasonal_say
 from streamrnn.tasks._improving import all_within, ran_away
-from streamrnn.tasks._linear import head_error, linear_gain, linear_learn, linear_reset, linear_say
-from streamrnn.tasks._wide import choose_relatives, wide_describe
+from streamrnn.tasks._linear import (
+    head_error,
+    linear_admit,
+    linear_drop,
+    linear_gain,
+    linear_gained,
+    linear_learn,
+    linear_reset,
+    linear_say,
+    linear_unsaid,
+)  # fmt: skip
+from streamrnn.tasks._relatives import choose_relatives, time_to_choose
+from streamrnn.tasks._wide import wide_describe
 
 LARGEST_STATE = 1e3
 AR_CAP = 1.0
 WIDE_VARIANCE, WIDE_CAP = 1.0, 10.0
 WIDE_CLIP = 8.0  # mean absolute errors of the net's heads that one error of the wide expert counts as
-LOOKED_AT = 512  # rows after which relatives are chosen, one channel a row
+NEW_VARIANCE = 0.03  # of the weights of a channel that is let in later
+GAINED_KEEP = 1.0 - 1.0 / 4096.0  # of what a relative has brought, a row
 FULL = 0  # stand-in for whether there is a wide expert
 RECURRENT = 1  # stand-in for whether there is a net
 
@@ -36,9 +48,11 @@ AR_EXPERT, NET_EXPERT, SEASONAL_EXPERT, WIDE_EXPERT = (
     at.AR_EXPERT, at.NET_EXPERT, at.SEASONAL_EXPERT, at.WIDE_EXPERT,
 )  # fmt: skip
 LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP = at.LEARNER, at.UPDATE, at.READOUT, at.PROBE, at.TAPS, at.TOP
-FORGET_FIRST, FORGET_LAST, HEARD, GATES = at.FORGET_FIRST, at.FORGET_LAST, at.HEARD, at.GATES
+FORGET_FIRST, FORGET_LAST, HEARD, GATES, RELATED = (
+    at.FORGET_FIRST, at.FORGET_LAST, at.HEARD, at.GATES, at.RELATED,
+)  # fmt: skip
 CLIP_ERROR, KEEP, NORM, LONG_KEEP, DT = at.CLIP_ERROR, at.KEEP, at.NORM, at.LONG_KEEP, at.DT
-SEASONAL, BLOCKS, SEASONS = at.SEASONAL, at.BLOCKS, at.SEASONS
+SEASONAL, BLOCKS, HOUR_FEATURES, EACH, DAILY = at.SEASONAL, at.BLOCKS, at.HOUR_FEATURES, at.EACH, at.DAILY
 
 
 def open_carry(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, ...]:
@@ -97,10 +111,38 @@ def clear_influence(first: int, places: Array, real: Array, table: Array) -> Non
         real[i] = 0.0
 
 
+@kernel
+def choose(
+    rows: int, slot: int, c: int, first: int, places: Array, season: int, scale: Array, past: Array, total: Array,
+    residue: Array, worth: Array, gained: Array, relatives: Array, listened: Array, real: Array, table: Array,
+) -> None:  # fmt: skip
+    """Where it is time to, choose the relatives of channel c, and put those that went out of use."""
+    channels, most = relatives.shape
+    if most == 0 or not time_to_choose(rows, c, channels, most):
+        return
+    weights, heard = matrix(real, table, first + WEIGHTS), places[HEARD]
+    changed = choose_relatives(
+        rows, c, weights.shape[0], season, scale, past, total, residue, worth, gained[c], relatives, listened
+    )  # fmt: skip
+    o = table[first + WIDE + ASKED, 2] - EACH * most
+    for i in range(most):
+        if changed >> i & 1:
+            begin, end = o + EACH * i, o + EACH * (i + 1)
+            linear_drop(begin, end, slot, first + WIDE, real, table)
+            if relatives[c, i] >= 0:
+                linear_admit(begin, end, NEW_VARIANCE, first + WIDE, real, table)
+    n = weights.shape[1] - places[TAPS] - 4 - 2 * heard
+    # where they change they are too many for gates but the channel's own
+    other = n // 2 + places[TAPS] + 4
+    for i in range(heard):
+        if changed >> (most + i) & 1:
+            weights[:, other + 2 * i : other + 2 * i + 2] = 0.0
+
+
 def learn_channel(
     c: int, first: int, rows: int, x: float, seen: bool, share: float, places: Array, clock: Array, hyper: Array,
-    rates: Array, valid: Array, base: Array, scale: Array, error: Array, judged: Array, missed: Array, ints: Array,
-    real: Array, table: Array,
+    rates: Array, valid: Array, base: Array, scale: Array, error: Array, judged: Array, missed: Array, residue: Array,
+    gained: Array, ints: Array, real: Array, table: Array,
 ) -> None:  # fmt: skip
     """Learn from the value x of channel c, where it was `seen`; share of it that is learned, 0 … 1."""
     ring = valid.shape[0]
@@ -122,6 +164,14 @@ def learn_channel(
             clear_influence(first, places, real, table)
             forget(probe)
             ran_away(rows, clock, theta)
+    if FULL == 1 and residue.shape[1] > 0:
+        r = (rows - 1) % ring
+        wide, unsaid = first + WIDE, 0.0
+        if seen and share > 0.0 and rows > 0 and valid[r, c] != 0:
+            own = table[wide + ASKED, 2] - EACH * places[RELATED]
+            unsaid = linear_unsaid(x, r, c, own, base, scale, wide, real, table)
+            linear_gained(x, rows, c, own, EACH, GAINED_KEEP, valid, base, scale, wide, real, table, gained[c])
+        residue[c, rows % residue.shape[1]] = unsaid
     if not seen:
         return
     memory = open_readout(ints, real, table, first + places[READOUT])
@@ -144,8 +194,8 @@ def learn_channel(
 def say_channel(
     c: int, first: int, rows: int, places: Array, clock: Array, pace: Array, rates: Array, season: Array,
     turned: bool, valid: Array, last: Array, missed: Array, moments: Array, short: Array, past: Array, total: Array,
-    means: Array, phase: Array, relatives: Array, base: Array, scale: Array, experts: Array, ints: Array, real: Array,
-    table: Array,
+    means: Array, phase: Array, local: Array, residue: Array, worth: Array, gained: Array, relatives: Array,
+    listened: Array, base: Array, scale: Array, experts: Array, ints: Array, real: Array, table: Array,
 ) -> None:  # fmt: skip
     """Advance the net of channel c and make every expert's forecasts.
 
@@ -156,7 +206,10 @@ def say_channel(
     inverse = 1.0 / unit if unit > 0.0 else 0.0
     learnable = valid[r, c] != 0
     state, x, heard = real[:0], vector(real, table, first + NET + 4), places[HEARD]
-    inputs(rows, c, heard, last, missed, moments, scale[r], past, relatives, phase, x)
+    if FULL == 1:
+        choose(rows, r, c, first, places, season[0], scale[r], past, total, residue, worth, gained, relatives, listened,
+               real, table)  # fmt: skip
+    inputs(rows, c, heard, last, missed, moments, scale[r], past, listened, phase, x)
     if RECURRENT == 1:
         theta, s = matrix(real, table, first + NET + 1), matrix(real, table, first + NET + 2)
         probe = open_probe(ints, real, table, first + places[PROBE])
@@ -200,13 +253,14 @@ def say_channel(
         experts[r, NET_EXPERT, k, c] = base[r, c] + ahead * unit
     linear_say(r, AR_EXPERT, c, base[r, c], unit, first + AR, real, table, experts)
     if FULL == 1:
+        daily, hours = pace[DAILY] != 0.0, min(HOUR_FEATURES, local.shape[0])
         if turned:
-            linear_reset(SEASONAL + BLOCKS, WIDE_VARIANCE, first + WIDE, real, table)
-        if rows == LOOKED_AT + c or rows == 0:
-            choose_relatives(rows, c, past, relatives)
+            linear_reset(SEASONAL + hours + BLOCKS, WIDE_VARIANCE, first + WIDE, real, table)
+            if daily:
+                linear_admit(SEASONAL, SEASONAL + hours, 0.0, first + WIDE, real, table)
         idle = wide_describe(
-            rows, c, taps, season[0], max(season[1], season[2]), scale[r], phase, past, total, means, relatives, state,
-            matrix(real, table, first + WIDE + ASKED)[r],
+            rows, c, taps, season[0], max(season[1], season[2]), scale[r], phase, past, total, means, daily, local,
+            relatives, state, matrix(real, table, first + WIDE + ASKED)[r],
         )  # fmt: skip
         if learnable:
             linear_gain(r, idle, rates[LONG_KEEP], WIDE_CAP, first + WIDE, real, table)

@@ -16,14 +16,15 @@ from streamrnn.state import Arena, Field
 
 # rows of the layout table that all channels share
 (
-    CLOCK, SEEN, STALE, VALID, SEASON, RELATIVES, MARKS,
-    HYPER, PACE, RATES, FIRST, START, KNOWN, LAST, MISSED, MOMENTS, CHANGE, SHORT, PAST, TOTAL, MEANS, PHASE, GATE,
+    CLOCK, SEEN, STALE, VALID, SEASON, RELATIVES, LISTENED, ZONE, MARKS,
+    HYPER, PACE, RATES, FIRST, START, KNOWN, LAST, MISSED, MOMENTS, CHANGE, SHORT, PAST, TOTAL, MEANS, PHASE,
+    LOCAL, RESIDUE, WORTH, GAINED, GATE,
     BASE, SCALE,
     EXPERTS, MIX, WIDTH, REGRET, ERROR, MIXERROR, BAND, BRISK, AHEAD, JUDGED, STATISTICS, ODD, MEMORY, PROFILE,
     STAGES, LONG, RANKS, WHOLE, REASONS, REST, SPARE, SURPRISE, LIMITS, LADDER, FACTS, HELD, USUAL,
     BLOCKS_HELD, VERDICT, REACH,
     OWN,
-) = range(56)  # fmt: skip
+) = range(62)  # fmt: skip
 # rows of a channel's own fields, after its first
 FEATURES, WEIGHTS, AR, WIDE, NET = 0, 1, 2, 7, 12
 # of a linear expert, after its first
@@ -38,9 +39,11 @@ ROWS, TIME, GUARDED, RAN_AWAY, MUTE, ACCEPT, TOLD_ONGOING, SHADOWING = range(8)
 # bits of the clock's entry MUTE
 MUTE_ALARMS, MUTE_LEARNING = 1, 2
 # entries of the field "pace"
-INTERVAL, GAP, DT, BOOST, TURN, BY_CLOCK, TURNED = range(7)
+INTERVAL, GAP, DT, BOOST, TURN, BY_CLOCK, TURNED, DAILY = range(8)
 # entries of the array "places" that goes with the arena: rows are relative to the channel's first
-LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP, FORGET_FIRST, FORGET_LAST, STRIDE, TWIN, SEEK, HEARD, GATES = range(13)
+LEARNER, UPDATE, READOUT, PROBE, TAPS, TOP, FORGET_FIRST, FORGET_LAST, STRIDE, TWIN, SEEK, HEARD, GATES, RELATED = (
+    range(14)
+)
 # entries of the field "rates"; the last ones are the means'
 AGE, KEEP, NORM, QUICK, BRISK_RATE, MIX_KEEP, LONG_KEEP, MEAN0 = range(8)
 # rows of the field "statistics"
@@ -80,6 +83,17 @@ TAPS_OF_SEASON, MIXED = 8, 5
 
 SEASONAL = TAPS_OF_SEASON + 2 * HARMONICS * (1 + MIXED)
 """Features of the wide expert that are there only while a season is in force; they come first."""
+WEEKDAYS, DAY_HARMONICS = 7, 3
+WEEK_HARMONICS = 1 + 2 * DAY_HARMONICS
+"""Features of each function of the weekday: alone, and times the first harmonics of the hour."""
+HOUR_FEATURES, WEEK_FEATURES = 8, (WEEKDAYS - 1) * WEEK_HARMONICS
+"""Features of the clock: sines and cosines of the hour, there while no season is the day; and those of the week."""
+ZONE_CHANGES = 384
+"""Changes of a time zone's offset that are known ahead; the most that a zone has until 2100 is about 300."""
+EACH = 4
+"""Features of the wide expert that look at one other channel."""
+HEARD_BACK = 2048
+"""Rows of its own errors by which a channel chooses others."""
 
 
 def heard(channels: int, full: bool) -> int:
@@ -109,9 +123,16 @@ def relatives(channels: int) -> int:
     return min(channels - 1, MOST_RELATIVES)
 
 
-def wide_features(channels: int, lags: int, state: int) -> int:
-    """Features of the wide expert, in this order: seasonal ones | blocks | relatives | lags | means | state | 1."""
-    return SEASONAL + BLOCKS + 4 * relatives(channels) + lags + len(AVERAGES) + state + 1
+def clock_features(clocked: bool) -> int:
+    """Features of the clock, hours first."""
+    return HOUR_FEATURES + WEEK_FEATURES if clocked else 0
+
+
+def wide_features(channels: int, lags: int, state: int, clocked: bool) -> int:
+    """Features of the wide expert, in this order: seasonal ones | hours | blocks | week | lags | means | state | 1 |
+    relatives."""
+    here = BLOCKS + lags + len(AVERAGES) + state + 1
+    return SEASONAL + clock_features(clocked) + here + EACH * relatives(channels)
 
 
 def prior(f: int, n: int, lags: int, heard: int) -> Floats:
@@ -129,7 +150,7 @@ def prior(f: int, n: int, lags: int, heard: int) -> Floats:
     return variance
 
 
-def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[Field]:
+def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool, clocked: bool) -> list[Field]:
     """Fields for c channels and horizons 1 … h, ordered as the row numbers above."""
     ring, d = h + 1, c if scoring else 0
     turns = 2 * BAND_HARMONICS if full else 0
@@ -141,9 +162,11 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
         Field("valid", "ints", (ring, c)),  # 1 where a row's forecasts may be learned from
         Field("season", "ints", (SEASONS + 1,)),  # lengths in rows, 0: none; number of the last change
         Field("relatives", "ints", (c, relatives(c) if full else 0)),  # other channels that each looks at
+        Field("listened", "ints", (c, heard(c, full))),  # those of them that its net hears
+        Field("zone", "ints", (ZONE_CHANGES if clocked else 0, 2)),  # offsets of the local time, and since when
         Field("marks", "ints", (event.MARKS,)),  # of the event
         Field("hyper", "wide", (12,)),  # choices of the recipe
-        Field("pace", "wide", (7,)),  # typical interval (s), last step, least weight of level and scale, season's phase
+        Field("pace", "wide", (8,)),  # typical interval (s), last step, least weight of level and scale, season's phase
         Field("rates", "wide", (MEAN0 + len(AVERAGES),)),  # weights that belong to the last elapsed time
         Field("first", "wide", (c,)),  # first value: levels are kept relative to it
         Field("start", "wide", (YOUNG, c)),  # the first values
@@ -157,6 +180,10 @@ def shared_fields(c: int, lags: int, h: int, scoring: bool, full: bool) -> list[
         Field("total", "wide", (c, past if full else 1)),  # ring of their running sum
         Field("means", "wide", (c, len(AVERAGES))),  # running means of values, less the first
         Field("phase", "wide", (2 * HARMONICS,)),  # sines and cosines of the season's phase
+        Field("local", "wide", (clock_features(clocked),)),  # features of the clock
+        Field("residue", "wide", (c, HEARD_BACK if full and c > 1 else 0)),  # ring of what its own past left unsaid
+        Field("worth", "wide", (c,)),  # relevance to a channel that chooses
+        Field("gained", "wide", (c, relatives(c) + 1 if full and c > 1 else 0, 6)),  # what each relative has brought
         Field("gate", "wide", (c,)),  # share of a row that is learned
         Field("base", "wide", (ring, c)),  # value from which a row's forecasts start
         Field("scale", "wide", (ring, c)),  # unit of change that they are scaled by
@@ -212,14 +239,14 @@ def _linear(name: str, ring: int, h: int, f: int) -> list[Field]:
     ]
 
 
-def channel_fields(c: int, state: int, lags: int, h: int, full: bool) -> list[Field]:
+def channel_fields(c: int, state: int, lags: int, h: int, full: bool, clocked: bool) -> list[Field]:
     """Fields of one of c channels, before those of its net and readout; state: numbers of the net that are seen."""
     ring = h + 1
     fields = [
         Field("features", "real", (ring, readout_features(c, state, lags, full))),
         Field("weights", "real", (h, readout_features(c, state, lags, full))),
         *_linear("ar", ring, h, lags + 1),
-        *_linear("wide", ring, h, wide_features(c, lags, state) if full else 0),
+        *_linear("wide", ring, h, wide_features(c, lags, state, clocked) if full else 0),
     ]
     assert len(fields) == NET
     return fields

@@ -15,6 +15,7 @@ from streamrnn.kernels.season import CHANGES, TALLY
 from streamrnn.kernels.season import observe as look
 from streamrnn.kernels.season import views as open_seasons
 from streamrnn.tasks import _layout as at
+from streamrnn.tasks._clock import is_day, local_time, read_clock
 from streamrnn.tasks._deciding import decide
 from streamrnn.tasks._forecasting import describe, issue, judge, observe, pace, settle, usable
 from streamrnn.tasks._rows import HEAD
@@ -28,6 +29,9 @@ HYPER, PACE, RATES, FIRST, START, KNOWN, LAST = at.HYPER, at.PACE, at.RATES, at.
 MOMENTS, CHANGE, SHORT, PAST, TOTAL, MEANS = at.MOMENTS, at.CHANGE, at.SHORT, at.PAST, at.TOTAL, at.MEANS
 PHASE, GATE, BASE, SCALE, EXPERTS, MIX = at.PHASE, at.GATE, at.BASE, at.SCALE, at.EXPERTS, at.MIX
 WIDTH, REGRET, ERROR, MIXERROR, BAND = at.WIDTH, at.REGRET, at.ERROR, at.MIXERROR, at.BAND
+LISTENED, ZONE, LOCAL, DAILY, RESIDUE, WORTH, GAINED = (
+    at.LISTENED, at.ZONE, at.LOCAL, at.DAILY, at.RESIDUE, at.WORTH, at.GAINED,
+)  # fmt: skip
 BRISK, AHEAD, JUDGED, STATISTICS, SURPRISE, OWN = at.BRISK, at.AHEAD, at.JUDGED, at.STATISTICS, at.SURPRISE, at.OWN
 ODD, MEMORY, PROFILE, STAGES, LONG, RANKS = at.ODD, at.MEMORY, at.PROFILE, at.STAGES, at.LONG, at.RANKS
 WHOLE, REASONS, REST, SPARE = at.WHOLE, at.REASONS, at.REST, at.SPARE
@@ -41,8 +45,8 @@ MUTE, MUTE_LEARNING, MISSED = at.MUTE, at.MUTE_LEARNING, at.MISSED
 
 def learn_channel(
     c: int, first: int, rows: int, x: float, seen: bool, share: float, places: Array, clock: Array, hyper: Array,
-    rates: Array, valid: Array, base: Array, scale: Array, error: Array, judged: Array, missed: Array, ints: Array,
-    real: Array, table: Array,
+    rates: Array, valid: Array, base: Array, scale: Array, error: Array, judged: Array, missed: Array, residue: Array,
+    gained: Array, ints: Array, real: Array, table: Array,
 ) -> None:  # fmt: skip
     """Stand-in for `_channel.learn_channel`, bound to a model."""
     raise TypeError("unbound")
@@ -51,8 +55,8 @@ def learn_channel(
 def say_channel(
     c: int, first: int, rows: int, places: Array, clock: Array, pace: Array, rates: Array, season: Array,
     turned: bool, valid: Array, last: Array, missed: Array, moments: Array, short: Array, past: Array, total: Array,
-    means: Array, phase: Array, relatives: Array, base: Array, scale: Array, experts: Array, ints: Array, real: Array,
-    table: Array,
+    means: Array, phase: Array, local: Array, residue: Array, worth: Array, gained: Array, relatives: Array,
+    listened: Array, base: Array, scale: Array, experts: Array, ints: Array, real: Array, table: Array,
 ) -> None:  # fmt: skip
     """Stand-in for `_channel.say_channel`, bound to a model."""
     raise TypeError("unbound")
@@ -64,7 +68,7 @@ def watch(
     """Run rows through a model.
 
     ints wide real  sections of the arena      table  (fields, 5) its layout
-    places  (13,)    see tasks._layout: rows of a channel's parts after its first, lags in use, row of s with the
+    places  (14,)    see tasks._layout: rows of a channel's parts after its first, lags in use, row of s with the
                     output, rows that a channel takes
     time    (N,)    nanoseconds, strictly increasing and after the last row's
     values  (N, C)  NaN is missing
@@ -76,6 +80,8 @@ def watch(
     first, last, moments = vector(wide, table, FIRST), vector(wide, table, LAST), matrix(wide, table, MOMENTS)
     change, short, past = vector(wide, table, CHANGE), vector(wide, table, SHORT), matrix(wide, table, PAST)
     sums, means, phase = matrix(wide, table, TOTAL), matrix(wide, table, MEANS), vector(wide, table, PHASE)
+    listened, zone, local = matrix(ints, table, LISTENED), matrix(ints, table, ZONE), vector(wide, table, LOCAL)
+    residue, worth, gained = matrix(wide, table, RESIDUE), vector(wide, table, WORTH), cube(wide, table, GAINED)
     gate, base, scale = vector(wide, table, GATE), matrix(wide, table, BASE), matrix(wide, table, SCALE)
     experts, mix, width = tesseract(wide, table, EXPERTS), cube(wide, table, MIX), cube(wide, table, WIDTH)
     regret, error = tesseract(wide, table, REGRET), matrix(wide, table, ERROR)
@@ -137,7 +143,7 @@ def watch(
         for c in range(channels):
             learn_channel(
                 c, OWN + c * places[STRIDE], rows, x[c], usable(x[c]), gate[c], places, clock, hyper, rates, valid,
-                base, scale, error, judged, missed, ints, real, table,
+                base, scale, error, judged, missed, residue, gained, ints, real, table,
             )  # fmt: skip
         observe(
             x, rows, pacing[BOOST], rates, gate, seen, stale, first, start, known, last, moments, change, short, past,
@@ -156,13 +162,20 @@ def watch(
             turned = follow_season(sought[0][0], sought[0][TALLY][CHANGES], season, pacing)
             if turned:
                 band[:, :, SLOPES:] = 0.0
+            if zone.shape[0] > 0:
+                hour = read_clock(local_time(time[i], zone), local)
+                if turned:
+                    pacing[DAILY] = 1.0 if is_day(season[0], pacing) else 0.0
+                if pacing[DAILY] != 0.0:
+                    pacing[TURN] = hour
             turn_phase(pacing[TURN], season[0], phase)
             turn_ahead(phase, season[0], nearby)
         pacing[TURNED] = 1.0 if turned else 0.0
         for c in range(channels):
             say_channel(
                 c, OWN + c * places[STRIDE], rows, places, clock, pacing, rates, season, turned, valid, last, missed,
-                moments, short, past, sums, means, phase, relatives, base, scale, experts, ints, real, table,
+                moments, short, past, sums, means, phase, local, residue, worth, gained, relatives,
+                listened, base, scale, experts, ints, real, table,
             )  # fmt: skip
         issue(
             rows, 2 * taps, hyper[MISS], seen, valid, base, scale, regret, judged, reach, band, brisk, nearby, experts,

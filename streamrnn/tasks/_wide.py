@@ -5,15 +5,18 @@ Features of a channel, all relative to its last value and in its unit of change,
     season     values round one and two seasons ago, and a longer season or seven of them ago; harmonics of the
                season's phase, and their products with
                the most recent features: a linear model whose coefficients go with the time of the day
+    hours      harmonics of the local hour where the recipe has a clock, unless the season is the day
     blocks     means of 20 blocks of rows, from the last lags to a season ago
-    relatives  of up to 8 other channels: their last two changes, their value a season ago, their mean
+    week       functions of the local weekday, and their products with the first harmonics of the hour
     lags       past values
     means      running means of five half-lives
     state      of the channel's net
     1          scaled down, so that it starts as small
+    relatives  of up to 8 other channels: their last two changes, their value a season ago, their mean
 
 What hangs on the season comes first, so that it can be forgotten when the season changes (`linear_reset`) and skipped
-while there is none. The set was measured one by one (docs/accuracy.md).
+while there is none; what is often out of use comes last, where it costs the most. The
+set was measured one by one (docs/accuracy.md).
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ from streamrnn.kernels.normalise import BOUND
 from streamrnn.kernels.scalar import clip
 from streamrnn.tasks._layout import (
     BLOCKS,
+    EACH,
     HARMONICS,
+    HOUR_FEATURES,
     MEAN0,
     MIXED,
     NEAR_SEASON,
@@ -39,7 +44,6 @@ from streamrnn.tasks._layout import (
 WEEK = 7  # seasons of a day
 PHASE_SCALE = 0.3
 ONE = 0.1
-LOOKED_AT = 512  # rows by which the relatives are chosen
 
 
 @kernel
@@ -120,61 +124,30 @@ def mean_ago(past: Array, total: Array, rows: int, c: int, nearest: int, farthes
 
 
 @kernel
-def choose_relatives(rows: int, c: int, past: Array, relatives: Array) -> None:
-    """Which channels c looks at: all where they are few, else those whose changes went with its own.
-
-    A channel's score is |Σ d d_c| + |Σ d_before d_c| over the last 512 rows, changes d in their mean sizes.
-    """
-    channels, size = past.shape
-    most = relatives.shape[1]
-    if channels - 1 <= most:
-        for i in range(most):
-            relatives[c, i] = i if i < c else i + 1
-        return
-    last = rows - min(LOOKED_AT, rows - 1)
-    for i in range(most):
-        relatives[c, i] = -1
-    for i in range(most):
-        best, chosen = 0.0, -1
-        for d in range(channels):
-            taken = d == c
-            for j in range(i):
-                taken = taken or relatives[c, j] == d
-            if taken:
-                continue
-            own = other = same = before = 0.0
-            for t in range(last + 1, rows):
-                a = past[c, t % size] - past[c, (t - 1) % size]
-                b = past[d, t % size] - past[d, (t - 1) % size]
-                b0 = past[d, (t - 1) % size] - past[d, (t - 2) % size] if t > last + 1 else 0.0
-                own += abs(a)
-                other += abs(b)
-                same += a * b
-                before += a * b0
-            score = (abs(same) + abs(before)) / (own * other) if own * other > 0.0 else 0.0
-            if score > best:
-                best, chosen = score, d
-        relatives[c, i] = chosen
-
-
-@kernel
 def wide_describe(
     rows: int, c: int, lags: int, season: int, longer: int, scale: Array, phase: Array, past: Array, total: Array,
-    means: Array, relatives: Array, state: Array, f: Array,
+    means: Array, daily: bool, local: Array, relatives: Array, state: Array, f: Array,
 ) -> int:  # fmt: skip
     """Features of channel c after this row into f; returns how many of the first are 0 for want of a season.
 
     scale   (C,) unit of change of each channel
     longer  the longest season in force: its taps stand beside those of the shortest, which else has a week of seven
+    daily   whether the season is the clock's day
+    local   the clock's features (`_clock.read_clock`); none without one
     """
     s = scale[c]
     inverse = 1.0 / s if s > 0.0 else 0.0
     here = past[c, rows % past.shape[1]]
-    o_blocks = SEASONAL
-    o_relatives = o_blocks + BLOCKS
-    o_lags = o_relatives + 4 * relatives.shape[1]
+    hours = min(HOUR_FEATURES, local.shape[0])
+    o_blocks = SEASONAL + hours
+    o_lags = o_blocks + BLOCKS + local.shape[0] - hours
     o_means = o_lags + lags
     o_state = o_means + means.shape[1]
+    o_relatives = o_state + state.shape[0] + 1
+    for i in range(hours):
+        f[SEASONAL + i] = 0.0 if daily else local[i]
+    for i in range(hours, local.shape[0]):
+        f[o_blocks + BLOCKS + i - hours] = local[i]
     span = season if season > lags + BLOCKS else lags + 4 * BLOCKS
     for i in range(BLOCKS):
         nearest, farthest = lags + 1 + i * (span - lags) // BLOCKS, lags + (i + 1) * (span - lags) // BLOCKS
@@ -184,10 +157,10 @@ def wide_describe(
     for i in range(means.shape[1]):
         f[o_means + i] = clip((means[c, i] - here) * inverse, BOUND)
     for i in range(relatives.shape[1]):
-        d, o = relatives[c, i], o_relatives + 4 * i
+        d, o = relatives[c, i], o_relatives + EACH * i
         other = scale[d] if d >= 0 else 0.0
         if not other > 0.0:
-            for j in range(4):
+            for j in range(EACH):
                 f[o + j] = 0.0
             continue
         f[o] = clip(ago(past, rows, d, 1) / other, BOUND)

@@ -28,12 +28,13 @@ class Variant(NamedTuple):
 
 def variants(recipe: Recipe) -> list[Variant]:
     """What can be left out of the recipe, the richest first, by what each brings (docs/accuracy.md)."""
-    bare = {"tier": "lean", "update": "rmsprop", "update_options": {}, "learning_rate": 0.0}
+    lean = {"tier": "lean", "clock": ""}
+    bare = {**lean, "update": "rmsprop", "update_options": {}, "learning_rate": 0.0}
     plain = {**bare, "learner": "immediate", "learner_options": {}, "layers": 1, "audit": False}
     no_net = {**plain, "units": 0}
     found = [Variant("as configured", {})]
     if recipe.tier == "full":
-        found.append(Variant("lean", {"tier": "lean"}))
+        found.append(Variant("lean", lean))
     if recipe.units and recipe.learner != "frozen":
         found.append(Variant("lean, first-order", bare))
         found.append(Variant("lean, immediate", plain))

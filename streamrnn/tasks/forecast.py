@@ -20,6 +20,8 @@ from streamrnn.learners import audit
 from streamrnn.state import Arena, StoredState, read_bytes
 from streamrnn.tasks import _layout
 from streamrnn.tasks._building import checked, compiled, model_of, part_fields, plan_of
+from streamrnn.tasks._clock import zone_changes
+from streamrnn.tasks._relatives import choose_first
 from streamrnn.tasks._rows import Rows, columns, slots, split
 from streamrnn.tasks.affordable import affordable
 from streamrnn.tasks.recipe import Recipe
@@ -245,6 +247,7 @@ class Forecaster:
         channels, recipe = _described(stored, cls)
         model = cls(channels, recipe)
         model.arena.load(stored)
+        model._set_clock()  # as they are known now
         begin = model.model.representation.start
         if begin is not None:  # tables by which kernels find their way are not taken over
             for c in range(len(channels)):
@@ -256,7 +259,7 @@ class Forecaster:
     def _find_places(self) -> Ints:
         net = self.model
         names = [field.name for field in part_fields(net, self.readout, self.recipe, len(self.channels))]
-        places = np.zeros(13, np.int64)
+        places = np.zeros(14, np.int64)
         parts = {
             _layout.LEARNER: net.fields["learner"], _layout.UPDATE: net.fields["update"],
             _layout.PROBE: net.fields["audit"],
@@ -270,6 +273,7 @@ class Forecaster:
         places[_layout.STRIDE] = len(names)
         full = self.recipe.tier == "full"
         places[_layout.HEARD] = _layout.heard(len(self.channels), full)
+        places[_layout.RELATED] = self.arena["relatives"].shape[1]
         places[_layout.GATES] = _layout.gates(len(self.channels), full)
         places[_layout.SEEK] = _layout.OWN + len(names) * len(self.channels)
         places[_layout.TWIN] = len(self.arena.layout.fields) - 3
@@ -277,6 +281,7 @@ class Forecaster:
 
     def _start(self) -> None:
         r, a = self.recipe, self.arena
+        chosen = choose_first(a["relatives"], a["listened"])
         for c in range(len(self.channels)):
             part = _layout.Part(a, c)
             self.model.start(part, r.seed + c)
@@ -286,6 +291,9 @@ class Forecaster:
             )
             part["ar.variance"][:] = _layout.prior(r.lags + 1, 0, r.lags, 0)
             part["wide.variance"][:] = 1.0
+            if not chosen:
+                part["wide.variance"][-_layout.EACH * len(a["relatives"][c]) :] = 0.0
+        self._set_clock()
         a["gate"][:] = 1.0
         for total in a["whole"]:
             oddity.start(total)
@@ -315,6 +323,11 @@ class Forecaster:
         # a Gaussian's half-width in mean absolute errors, until the stream has said what its own is
         normal = statistics.NormalDist()
         a["band"][..., LOG_QUANTILE] = math.log(normal.inv_cdf(0.5 + 0.5 * r.level) / math.sqrt(2.0 / math.pi))
+
+    def _set_clock(self) -> None:
+        """Put the rules of the recipe's time zone where the loop finds them."""
+        if self.recipe.clock:
+            self.arena["zone"][:] = zone_changes(self.recipe.clock)
 
     def _time(self, t: float | None) -> Ints:
         if t is None:

@@ -23,6 +23,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     budget: Annotated[float, Meta(ge=0.0, le=1e6)] = 0.0
     """Microseconds that a row may take, all channels: the richest variant that keeps to it here is chosen, by running
     it; 0: the recipe as it is."""
+    clock: str = ""
+    """IANA time zone, such as Europe/Berlin or UTC, whose hours and weekdays the stream is thought to go by: the wide
+    expert sees them, through every change of the clocks; empty: none."""
     cell: str = "elman"
     """Recurrent cell; docs/cells.md has the table."""
     cell_options: dict[str, float] = field(default_factory=dict)

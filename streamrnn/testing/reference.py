@@ -2,8 +2,8 @@
 
 Written from the descriptions, not from the kernels: full influence instead of folded blocks, covariances as matrices
 instead of their factors, the past as lists instead of rings and running sums. Elman cell, exact RTRL, RMSprop or the
-decoupled extended Kalman filter, both tiers, float64. Which seasons are in force, and how much of a row is learned (the
-gate of a Detector), is given.
+decoupled extended Kalman filter, both tiers, with and without a clock, float64. Which seasons are in force, and how
+much of a row is learned (the gate of a Detector), is given.
 
 Left out are the bands, and what begins only after thousands of rows or on wild values: the look over the start, the
 caps of the covariances, the ends of the rings, the guards.
@@ -12,10 +12,12 @@ caps of the covariances, the ends of the rings, the guards.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from streamrnn._types import Array, Floats
+from streamrnn._types import Floats
 from streamrnn.tasks.recipe import Recipe
 
 HALF_LIFE = 1386.0
@@ -23,6 +25,7 @@ RATE = 1e-3
 BOUND = 30.0
 MEANS = (4.0, 16.0, 64.0, 256.0, 1024.0)
 BLOCKS, RELATIVES, HEARD, HARMONICS, RECENT = 20, 8, 3, 8, 2
+HOURS, WEEK = 8, 42
 SEASONAL = 8 + 2 * HARMONICS * (1 + RECENT + 3)
 
 
@@ -52,11 +55,19 @@ class Linear:
         self.P = (self.P - np.outer(gain, pf)) / keep
         return gain
 
-    def forget(self, count: int, variance: float) -> None:
-        """Of the first `count` features nothing is known any more; of the others all that was known without them."""
-        self.heads[:, :count] = 0.0
-        self.P[:count] = self.P[:, :count] = 0.0
-        self.P[range(count), range(count)] = variance
+    def drop(self, i: int) -> None:
+        """The weight of feature i is known to be 0, and was all along."""
+        if self.P[i, i] > 0:
+            K = self.P[:, i] / self.P[i, i]
+            self.heads -= np.outer(self.heads[:, i], K)
+            self.P -= np.outer(K, self.P[i])
+        self.forget(slice(i, i + 1), 0.0)
+
+    def forget(self, which: slice, variance: float) -> None:
+        """Of some features nothing is known any more; of the others all that was known without them."""
+        self.heads[:, which] = 0.0
+        self.P[which] = self.P[:, which] = 0.0
+        np.fill_diagonal(self.P[which, which], variance)
 
 
 @dataclass
@@ -125,8 +136,10 @@ class Channel:
         ar = np.r_[older, 0.1]
         self.experts = {"ar": Linear.new(h, ar), "net": Linear.new(h, net)}
         if full:
-            size = SEASONAL + BLOCKS + 4 * min(channels - 1, RELATIVES) + lags + len(MEANS) + n + 1
-            self.experts["wide"] = Linear.new(h, np.ones(size))
+            self.own = SEASONAL + (HOURS + WEEK if recipe.clock else 0) + BLOCKS + lags + len(MEANS) + n + 1
+            few = channels - 1 <= RELATIVES
+            others = np.full(4 * min(channels - 1, RELATIVES), 1.0 if few else 0.0)
+            self.experts["wide"] = Linear.new(h, np.r_[np.ones(self.own), others])
         self.error, self.mixerror, self.judged, self.reach = np.ones(h), np.zeros(h), np.zeros(h), np.zeros(h)
         self.median = recipe.aim == "median"
         names = [*self.experts, "seasonal"] if full else list(self.experts)
@@ -136,7 +149,10 @@ class Channel:
         self.means = np.zeros(len(MEANS))
         self.seen = self.stale = 0
         self.first = self.mean = self.variance = self.change = self.short = self.last = self.known = self.missed = 0.0
-        self.relatives: list[int] = []
+        self.relatives: list[int | None] = []
+        self.heard: list[int | None] = []
+        self.unsaid: list[float] = []
+        self.gained = np.zeros((min(channels - 1, RELATIVES) + 1, 6))
 
     @property
     def scale(self) -> float:
@@ -182,6 +198,12 @@ class ReferenceForecaster:
         self.time = self.interval = 0.0
         self.rows = 0
         self.gate = np.ones(self.c)
+        heard = min(self.c - 1, HEARD) if self.full else 0
+        for c, a in enumerate(self.channels):
+            others = [d for d in range(self.c) if d != c]
+            a.relatives = list(others) if len(others) <= RELATIVES else [None] * RELATIVES
+            a.heard = a.relatives[:heard]
+        self.hour, self.weekday, self.daily = 0.0, 0, False
         k = np.arange(1, recipe.horizon + 1)
         self.bounds = BOUND * np.sqrt(k)
 
@@ -194,6 +216,10 @@ class ReferenceForecaster:
         gate     (C,) share of the row that is learned: all of it, if None
         boost    least weight of level and scale
         """
+        if self.recipe.clock:
+            local = datetime.fromtimestamp(time, ZoneInfo(self.recipe.clock))
+            self.hour = (local.hour + (local.minute + local.second / 60) / 60) / 24
+            self.weekday = local.weekday()
         rows, here = self.rows, np.abs(np.nan_to_num(x, nan=np.inf)) <= 1e150
         present = [c for c in range(self.c) if here[c]]
         elapsed, self.time = time - self.time, time
@@ -207,6 +233,8 @@ class ReferenceForecaster:
         for c in present:
             self._judge(self.channels[c], x[c], self.gate[c])
         self.gate = np.ones(self.c) if gate is None else gate.copy()
+        for c, a in enumerate(self.channels):
+            self._look_back(a, x[c] if here[c] and self.gate[c] > 0 else None)
         for c in present:
             self._learn(self.channels[c], x[c], self.gate[c])
         for c in range(self.c):
@@ -221,16 +249,49 @@ class ReferenceForecaster:
         """Another season, if it is not the same one measured better by less than a 32nd, and the phase of this row."""
         if self.full and season != self.season:
             if not season or 32 * abs(season - self.season) > self.season:
+                hours = HOURS if self.recipe.clock else 0
+                self.daily = bool(hours) and 32 * abs(season * self.interval - 86400) < 86400
                 for a in self.channels:
-                    a.experts["wide"].forget(SEASONAL + BLOCKS, 1.0)
+                    a.experts["wide"].forget(slice(0, SEASONAL + hours + BLOCKS), 1.0)
+                    if self.daily:
+                        a.experts["wide"].forget(slice(SEASONAL, SEASONAL + hours), 0.0)
                     for asked in a.asked[-self.recipe.horizon :]:
                         if asked.valid:
-                            asked.gains["wide"][: SEASONAL + BLOCKS] = 0.0
+                            asked.gains["wide"][: SEASONAL + hours + BLOCKS] = 0.0
             self.season = season
         self.longer = longer
         self.turn = (self.turn + 1 / season) % 1 if season else 0.0
+        if self.daily:
+            self.turn = self.hour
         angle = 2 * np.pi * np.arange(1, HARMONICS + 1) * self.turn
         self.phase = np.column_stack([np.sin(angle), np.cos(angle)]).ravel() if season else np.zeros(2 * HARMONICS)
+
+    def _look_back(self, a: Channel, x: float | None) -> None:
+        """What a channel's own past has left unsaid of x, and what its relatives have brought, at three horizons."""
+        if not self.full or self.c == 1:
+            return
+        heads, h, keep = a.experts["wide"].heads, self.recipe.horizon, 1 - 1 / 4096
+        usable = x is not None and bool(a.asked) and a.asked[-1].valid
+        unsaid = 0.0
+        if usable:
+            assert x is not None
+            asked = a.asked[-1]
+            target = float(clip((x - asked.base) / asked.scale, BOUND))
+            unsaid = float(clip(target - heads[0, : a.own] @ asked.features["wide"][: a.own], BOUND))
+            targets = {k: (r, target) for k, r, target in self._targets(a, x)}
+            for j, k in enumerate((0, (h - 1) // 2, h - 1)):
+                if k not in targets:
+                    continue
+                r, target = targets[k]
+                f = r.features["wide"]
+                e = target - float(heads[k] @ f)
+                if self.rows > 4096:
+                    e = float(clip(e, 3 * np.sqrt(a.gained[-1, j] / 4096)))
+                parts = (heads[k] * f)[a.own :].reshape(-1, 4).sum(1)
+                brought = np.r_[(e + parts) ** 2 - e**2, e**2]
+                a.gained[:, j] = keep * a.gained[:, j] + brought
+                a.gained[:-1, 3 + j] = keep * a.gained[:-1, 3 + j] + brought[:-1] ** 2
+        a.unsaid.append(unsaid)
 
     def _targets(self, a: Channel, x: float) -> list[tuple[int, Asked, float]]:
         """(horizon, row that asked, what it should have said in its units) for all that are due."""
@@ -319,12 +380,12 @@ class ReferenceForecaster:
         a, h, lags, n = self.channels[c], self.recipe.horizon, self.recipe.lags, self.recipe.units
         scale = a.scale
         unit = 1 / scale if scale > 0 else 0.0
-        if self.c - 1 <= RELATIVES:
-            a.relatives = [d for d in range(self.c) if d != c]
-        others = np.zeros((min(self.c - 1, HEARD) if self.full else 0, 2))
-        for i, d in enumerate(a.relatives[: len(others)]):
-            b = self.channels[d]
-            others[i] = (b.level, b.moved) if b.scale > 0 else (0.0, 0.0)
+        if self.full and self.c > 1:
+            self._choose(c)
+        others = np.zeros((len(a.heard), 2))
+        for i, d in enumerate(a.heard):
+            if d is not None and self.channels[d].scale > 0:
+                others[i] = self.channels[d].level, self.channels[d].moved
         before = np.array([a.ago(i + 1) for i in range(lags)])  # values less the last
         changes = -np.diff(before, prepend=0.0) * (np.arange(lags) < self.rows) * unit
         if n:
@@ -384,12 +445,10 @@ class ReferenceForecaster:
         span = season if season > lags + BLOCKS else lags + 4 * BLOCKS
         edges = [lags + i * (span - lags) // BLOCKS for i in range(BLOCKS + 1)]
         blocks = clip(np.array([a.mean_ago(edges[i] + 1, edges[i + 1]) for i in range(BLOCKS)]) * unit, BOUND)
-        if self.c - 1 > RELATIVES and self.rows == 512 + c:
-            a.relatives = self._nearest(c)
         others = np.zeros((min(self.c - 1, RELATIVES), 4))
         for i, d in enumerate(a.relatives):
-            b = self.channels[d]
-            if b.scale > 0:
+            if d is not None and self.channels[d].scale > 0:
+                b = self.channels[d]
                 others[i] = np.array([b.ago(1), b.ago(2), b.ago(season - 1), b.means[1] - b.kept[-1]]) / b.scale
         lagged, means = clip(before * unit, BOUND), clip((a.means - a.kept[-1]) * unit, BOUND)
         recent = np.zeros(RECENT + 3)
@@ -403,16 +462,73 @@ class ReferenceForecaster:
             seasonal = np.r_[taps, 0.3 * self.phase, np.outer(self.phase, recent).ravel()]
         else:
             seasonal = np.zeros(SEASONAL)
-        found: Floats = np.r_[seasonal, blocks, clip(others, BOUND).ravel(), lagged, means, a.s, 0.1]
+        hours, week = self._clock() if self.recipe.clock else (np.zeros(0), np.zeros(0))
+        found: Floats = np.r_[
+            seasonal, hours, blocks, week, lagged, means, a.s, 0.1, clip(others, BOUND).ravel()
+        ]  # fmt: skip
         return found
 
-    def _nearest(self, c: int) -> list[int]:
-        """The channels whose changes went most with those of c over the last 512 rows, at once or a row before."""
-        changes: Array = np.diff(np.array([a.kept[self.rows - 512 : self.rows] for a in self.channels]), axis=1)
-        own, scores = changes[c], {}
-        for d in range(self.c):
-            if d != c:
-                size = np.abs(own).sum() * np.abs(changes[d]).sum()
-                together = abs(own @ changes[d]) + abs(own[1:] @ changes[d, :-1])
-                scores[d] = together / size if size > 0 else 0.0
-        return [d for d in sorted(scores, key=lambda d: -scores[d]) if scores[d] > 0][:RELATIVES]
+    def _clock(self) -> tuple[Floats, Floats]:
+        """Harmonics of the local hour, unless the season is the day; the weekday, alone and times three of them."""
+        angle = 2 * np.pi * np.arange(1, 5) * self.hour
+        hours = 0.3 * np.column_stack([np.sin(angle), np.cos(angle)]).ravel()
+        angle = 2 * np.pi * np.arange(1, 4) * self.weekday / 7
+        days = np.column_stack([np.sin(angle), np.cos(angle)]).ravel()
+        return (np.zeros(8) if self.daily else hours), np.outer(days, np.r_[0.3, hours[:6]]).ravel()
+
+    def _choose(self, c: int) -> None:
+        """Let channels go that have brought nothing, and in that say something of what was left unsaid."""
+        a, since, many = self.channels[c], self.rows - c, self.c - 1 > RELATIVES
+        if not ((since >= 1024 and since % 1024 == 0) or (many and since == 512)):
+            return
+        worth = {d: self._worth(a, self.channels[d]) for d in range(self.c) if d != c and self.channels[d].scale > 0}
+        h = self.recipe.horizon
+        wide, before, heard = a.experts["wide"], list(a.relatives), list(a.heard)
+        if self.rows >= 4096:
+            for i, d in enumerate(a.relatives):
+                ahead = np.array([0, (h - 1) // 2, h - 1]) + 1
+                if d is not None and (a.gained[i, :3] <= -0.3 * np.sqrt(ahead * a.gained[i, 3:])).all():
+                    a.relatives[i] = None
+                    worth.pop(d, None)
+        for d in sorted(worth, key=lambda d: -worth[d]):
+            if worth[d] <= 20 or d in a.relatives:
+                continue
+            there = [worth.get(e, 0.0) if e is not None else -1.0 for e in a.relatives]
+            if worth[d] < 2 * min(there):
+                break
+            a.relatives[there.index(min(there))] = d
+        for i, d in enumerate(a.relatives):
+            if d != before[i]:
+                place = slice(a.own + 4 * i, a.own + 4 * i + 4)
+                for feature in range(a.own + 4 * i, a.own + 4 * i + 4):
+                    wide.drop(feature)
+                wide.forget(place, 0.03 if d is not None else 0.0)
+                for row in a.asked[-self.recipe.horizon :]:
+                    row.features["wide"][place] = 0.0
+                    if row.valid:
+                        row.gains["wide"][place] = 0.0
+                a.gained[i] = 0.0
+        if many:
+            for i, d in enumerate(a.heard):
+                new = [e for e in a.relatives if e is not None and e not in a.heard]
+                if (d is None or d not in a.relatives) and new:
+                    a.heard[i] = max(new, key=lambda e: worth[e])
+            first = len(a.s) + self.recipe.lags + 4
+            for i, d in enumerate(a.heard):
+                if d != heard[i]:
+                    a.experts["net"].heads[:, first + 2 * i : first + 2 * i + 2] = 0.0
+
+    def _worth(self, a: Channel, b: Channel) -> float:
+        """Largest of the squared t-statistics of what b's features say of what was left unsaid of a, a row later."""
+        past, n, season = np.array(b.kept), self.rows, self.season
+        t = np.arange(max(n - 2047, 18, season + 1), n + 1)
+        t = t[np.array(a.unsaid)[t] != 0]
+        means = np.array([past[i - 16 : i].mean() for i in t])
+        features = [past[t - 1] - past[t - 2], past[t - 2] - past[t - 3], means - past[t - 1]]
+        if season:
+            features.append(past[t - season] - past[t - 1])
+        found = [0.0]
+        for z in features:
+            each = clip(z / b.scale, BOUND) * np.array(a.unsaid)[t]
+            found.append(each.sum() ** 2 / (each @ each) if each.any() else 0.0)
+        return float(max(found))

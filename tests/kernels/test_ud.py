@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamrnn._bind import kernel
-from streamrnn.kernels.ud import ud_gain
+from streamrnn.kernels.ud import ud_drop, ud_gain
 from streamrnn.readouts import rls
 from streamrnn.testing.oracles import ridge
 
@@ -55,6 +55,35 @@ def test_covariance_is_the_inverse_of_the_information():
     information = (features * weights[:, None]).T @ features + 0.97**60 * 2.0 * np.eye(7)
     # P here is scaled so that K = P f / (keep + f'P f): keep enters once a step
     np.testing.assert_allclose(covariance(U, d), np.linalg.inv(information), rtol=1e-9)
+
+
+@pytest.mark.parametrize("j", [0, 4, 11])
+def test_a_feature_that_is_dropped_was_never_there(j):
+    """Weights and covariance become those of the regression without it, and stay so; a second time nothing happens."""
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(200, 12)) @ rng.normal(size=(12, 12))
+    targets = features @ rng.normal(size=12) + rng.normal(size=200)
+    w, U, d = fit(features[:120], targets, 0.5, keep=0.99)
+    K = np.full(12, np.nan)
+    ud_drop(j, U, d, K)
+    w = w - K * w[j]
+    others = np.arange(12) != j
+    for row, target in zip(features[120:], targets[120:], strict=True):
+        gain = np.zeros(12)
+        ud_gain(row, 0.99, 1e12, U, d, gain)
+        assert gain[j] == 0.0
+        w += (target - w @ row) * gain
+    expected, U1, d1 = fit(features[:, others], targets, 0.5, keep=0.99)
+    np.testing.assert_allclose(w[others], expected, rtol=1e-8, atol=1e-10)
+    assert w[j] == pytest.approx(0.0, abs=1e-12)
+    P = covariance(U, d)
+    np.testing.assert_allclose(P[np.ix_(others, others)], covariance(U1, d1), rtol=1e-8, atol=1e-14)
+    assert not P[j].any()
+    before = U.copy(), d.copy()
+    ud_drop(j, U, d, K)
+    assert not K.any()
+    np.testing.assert_array_equal(U, before[0])
+    np.testing.assert_array_equal(d, before[1])
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

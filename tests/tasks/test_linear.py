@@ -8,7 +8,16 @@ import pytest
 from streamrnn.kernels.normalise import BOUND
 from streamrnn.state import Arena, Layout
 from streamrnn.tasks import _layout
-from streamrnn.tasks._linear import linear_gain, linear_learn, linear_reset, linear_say
+from streamrnn.tasks._linear import (
+    linear_admit,
+    linear_drop,
+    linear_gain,
+    linear_gained,
+    linear_learn,
+    linear_reset,
+    linear_say,
+    linear_unsaid,
+)
 
 F, H, RING = 7, 3, 4
 
@@ -157,3 +166,68 @@ def test_targets_and_forecasts_are_in_units_of_the_row_and_bounded():
     np.testing.assert_allclose(said[1, 1, :, 0], 100.0 + 2.0 * np.array([1.0, BOUND * 2**0.5, -BOUND * 3**0.5]))
     assert not said[0].any()
     assert not said[1, 0].any()
+
+
+def test_features_out_of_use_leave_what_is_known_as_if_they_had_never_been_there():
+    """And the weights move with it; until they are taken into use again, with nothing but the variance that is said."""
+    f, x = data(50)
+    expert, without, (begin, end) = Expert(), Expert(), (2, 4)
+    g = f.copy()
+    g[:, begin:end] = 0.0
+    without.arena["own.variance"][begin:end] = 0.0
+    for i in range(50):
+        expert.step(x[i], f[i])
+        without.step(x[i], g[i])
+    P, w = expert.covariance, expert.weights.copy()
+    moved = P[:, begin:end] @ np.linalg.solve(P[begin:end, begin:end], w[:, begin:end].T)
+    linear_drop(begin, end, expert.rows % RING, 0, *expert.where)
+    assert not expert.weights[:, begin:end].any()
+    assert not expert.arena["own.features"][:, begin:end].any()
+    assert not expert.arena["own.gain"][:, begin:end].any()
+    np.testing.assert_allclose(expert.weights, w - moved.T, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(expert.covariance, without.covariance, rtol=1e-9, atol=1e-14)
+    linear_admit(begin, end, 0.03, 0, *expert.where)
+    expected = without.covariance
+    expected[range(begin, end), range(begin, end)] = 0.03
+    np.testing.assert_allclose(expert.covariance, expected, rtol=1e-9, atol=1e-14)
+
+
+def test_what_the_first_features_leave_unsaid():
+    f, x = data(5)
+    expert = Expert()
+    expert.base[:], expert.scale[:] = 3.0, 2.0
+    for i in range(4):
+        expert.step(x[i], f[i])
+    own = expert.weights[0, :5] @ f[3, :5]
+    said = linear_unsaid(4.0, 3, 0, 5, expert.base, expert.scale, 0, *expert.where)
+    assert said == pytest.approx((4.0 - 3.0) / 2.0 - own)
+    for x1, bound in ((1e9, BOUND), (-1e9, -BOUND)):
+        said = linear_unsaid(x1, 3, 0, 5, expert.base, expert.scale, 0, *expert.where)
+        assert said == pytest.approx(np.clip(bound - own, -BOUND, BOUND))
+
+
+def test_what_groups_of_features_bring_is_the_error_that_would_be_without_them():
+    """Two groups of two, discounted; targets that have not come, and rows that are not valid, are not counted."""
+    f, x = data(40)
+    expert, keep, gained = Expert(), 0.9, np.zeros((3, 6))
+    expected = np.zeros((3, 6))
+    for i in range(12):
+        if i:
+            linear_gained(x[i], i, 0, 3, 2, keep, expert.valid, expert.base, expert.scale, 0, *expert.where, gained)
+        for j, k in enumerate((0, 1, 2)):
+            if i < k + 1 or not expert.valid[(i - 1 - k) % RING, 0]:
+                continue
+            row, w = f[i - 1 - k], expert.weights[k].copy()
+            e = np.clip(x[i], -BOUND, BOUND) - w @ row
+            if i > 10:
+                e = np.clip(e, -3.0 * np.sqrt(0.1 * expected[2, j]), 3.0 * np.sqrt(0.1 * expected[2, j]))
+            parts = np.array([(w * row)[3:5].sum(), (w * row)[5:7].sum()])
+            brought = (e + parts) ** 2 - e**2
+            expected[:2, j] = keep * expected[:2, j] + brought
+            expected[:2, 3 + j] = keep * expected[:2, 3 + j] + brought**2
+            expected[2, j] = keep * expected[2, j] + e**2
+        expert.step(x[i], f[i])
+        expert.valid[:] = 1
+        expert.valid[5 % RING] = 0
+    np.testing.assert_allclose(gained, expected, rtol=1e-9)
+    assert (np.abs(gained) > 0.0).sum() == 15

@@ -127,21 +127,60 @@ def test_the_experts_for_comparison_count_once_they_are_much_the_best():
     assert heard > 20
 
 
-def test_of_many_channels_each_looks_at_its_relatives():
-    """More than eight others: they are chosen after 512 rows, one channel a row."""
+def relatives(model):
+    """Other channels that each looks at, as the reference writes them."""
+    return [[int(d) if d >= 0 else None for d in row] for row in model.arena["relatives"]]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kathmandu"])
+def test_a_clock_is_read_as_the_reference_reads_it(zone):
+    """Hourly through the beginning of summer time: without a season, with that of a day, another, and a day again."""
+    rows = 400
+    model, reference = pair(Forecaster, 2, Recipe(seed=3, horizon=3, clock=zone))
+    _, x = series(2, seed=7, rows=rows)
+    time = (1_679_600_000 + 3600 * np.arange(rows)) * 10**9
+    daily = []
+    for first, last, found in ((0, 70, ()), (70, 76, (24,)), (76, 220, ()), (220, 230, (40,)), (230, 330, (25, 168)),
+                                (330, 336, (24, 168)), (336, rows, ())):  # fmt: skip
+        both(model, reference, time[first:last], x[first:last], {0: found})
+        daily.append(bool(reference.daily))
+    agree(model, reference)
+    assert daily == [False, True, False, False, False, True, False]
+
+
+def test_channels_that_bring_nothing_are_let_go_as_the_reference_does():
+    """Of four, one of which another follows; the first choice that lets any go is after 4096 rows."""
     rng = np.random.default_rng(0)
-    rows, channels = 600, 10
+    x = rng.normal(size=(4110, 4))
+    x[1:, 1] += 0.5 * x[:-1, 3]
+    model, reference = pair(Forecaster, 4, Recipe(units=0, lags=2, horizon=2))
+    time = (1 + np.arange(len(x))) * 10**9
+    both(model, reference, time, x)
+    agree(model, reference)
+    chosen = relatives(model)
+    print("relatives:", chosen)
+    assert chosen == [a.relatives for a in reference.channels]
+    assert sum(d is None for row in chosen for d in row) >= 2
+    assert 3 in chosen[1]
+
+
+def test_of_many_channels_each_looks_at_its_relatives():
+    """More than eight others: they are chosen after 512 rows, one channel a row, and again after 1024."""
+    rng = np.random.default_rng(0)
+    rows, channels = 1040, 10
     walks = np.cumsum(rng.normal(size=(rows + 1, 3)), 0)
     x = np.stack([walks[c % 2 : rows + c % 2, c % 3] for c in range(channels)], 1)
     x += 0.5 * rng.normal(size=x.shape)
     model, reference = pair(Forecaster, channels, Recipe(units=0, lags=3, horizon=2))
     both(model, reference, (1 + np.arange(rows)) * 10**9, x, {0: (12,)})
     agree(model, reference)
-    chosen = model.arena["relatives"]
-    assert chosen.tolist() == [a.relatives for a in reference.channels]
-    assert len({frozenset(row) for row in chosen.tolist()}) > 5, "they differ from channel to channel"
-    left_out = [set(range(channels)) - {c} - set(row) for c, row in enumerate(chosen.tolist())]
-    print("left out:", left_out)
+    chosen = relatives(model)
+    print("relatives:", chosen)
+    assert chosen == [a.relatives for a in reference.channels]
+    assert len({frozenset(row) for row in chosen}) >= 4, "they differ from channel to channel"
+    heard = [[int(d) if d >= 0 else None for d in row] for row in model.arena["listened"]]
+    assert heard == [a.heard for a in reference.channels]
+    assert any(d is not None for row in heard for d in row)
 
 
 def test_a_detector_learns_the_shares_that_its_governor_says():

@@ -1,4 +1,4 @@
-"""What the wide expert sees: its features against plain NumPy, the phase of the season, which channels it looks at."""
+"""What the wide expert sees: its features against plain NumPy, the phase of the season."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from streamrnn.tasks import _layout
 from streamrnn.tasks._forecasting import seasonal_say
 from streamrnn.tasks._wide import (
     ago,
-    choose_relatives,
     follow_season,
     keep_past,
     mean_ago,
@@ -72,7 +71,7 @@ def test_running_sums_do_not_outgrow_their_precision():
     assert mean_ago(past, total, len(x) - 1, 0, 1, 40) == pytest.approx(mean, abs=1e-7)
 
 
-def expected_features(x, c, lags, season, longer, scale, turn, relatives, state, means):
+def expected_features(x, c, lags, season, longer, scale, turn, relatives, state, means, daily, local):
     """The features of tasks._wide, from all values that ever came."""
     last, s = len(x) - 1, scale[c]
 
@@ -106,13 +105,17 @@ def expected_features(x, c, lags, season, longer, scale, turn, relatives, state,
         recent = np.clip([*lagged, 0.0, 0.0], -BOUND, BOUND)[:2]
         mixed = [*recent, taps[1], taps[2], np.clip(average[2], -BOUND, BOUND)]
         seasonal = np.concatenate([taps, 0.3 * phase, np.outer(phase, mixed).ravel()])
-    rest = np.clip([*blocks, *others, *lagged, *average], -BOUND, BOUND)
-    return np.concatenate([seasonal, rest, state, [0.1]])
+    blocks, others, rest = (np.clip(part, -BOUND, BOUND) for part in (blocks, others, [*lagged, *average]))
+    hours, week = local[:8] * (not daily), local[8:]
+    return np.concatenate([seasonal, hours, blocks, week, rest, state, [0.1], others])
 
 
 @pytest.mark.parametrize("rows", [1, 3, 40, 90, 1000])
-@pytest.mark.parametrize(("season", "longer"), [(0, 0), (7, 0), (12, 90), (50, 60), (24, 49)])
-def test_features_are_those_of_the_formulas(rows, season, longer):
+@pytest.mark.parametrize(
+    ("season", "longer", "clocked", "daily"),
+    [(0, 0, False, False), (7, 0, True, False), (12, 90, False, False), (50, 60, True, True), (24, 49, True, True)],
+)
+def test_features_are_those_of_the_formulas(rows, season, longer, clocked, daily):
     lags, turn, state = 3, 0.37, np.array([0.5, -0.25])
     x = walk(rows, 4)
     x[-2:] += 100.0 * (rows == 90)  # bounds are reached
@@ -120,12 +123,16 @@ def test_features_are_those_of_the_formulas(rows, season, longer):
     relatives = np.array([[1, 2, -1], [0, 3, 2], [0, 1, 3], [0, 1, 2]])
     phase = np.zeros(2 * _layout.HARMONICS)
     turn_phase(turn, season, phase)
+    local = np.random.default_rng(1).normal(size=50 if clocked else 0)
     for c in (0, 1, 3):
-        f = np.full(_layout.SEASONAL + 20 + 12 + lags + 5 + 3, np.nan)
+        f = np.full(_layout.SEASONAL + len(local) + 20 + 12 + lags + 5 + 3, np.nan)
         idle = wide_describe(
-            rows - 1, c, lags, season, longer, scale, phase, rings.past, rings.total, rings.means, relatives, state, f
-        )
-        wanted = expected_features(x, c, lags, season, longer, scale, turn, relatives[c], state, rings.means)
+            rows - 1, c, lags, season, longer, scale, phase, rings.past, rings.total, rings.means, daily, local,
+            relatives, state, f,
+        )  # fmt: skip
+        wanted = expected_features(
+            x, c, lags, season, longer, scale, turn, relatives[c], state, rings.means, daily, local
+        )  # fmt: skip
         np.testing.assert_allclose(f, wanted, rtol=1e-9, atol=1e-9)
         assert idle == (0 if season else _layout.SEASONAL)
     if rows == 1000:
@@ -134,10 +141,9 @@ def test_features_are_those_of_the_formulas(rows, season, longer):
 
 def test_the_layout_has_a_place_for_every_feature():
     for channels, lags, state in ((1, 0, 0), (3, 16, 8), (40, 4, 2)):
-        relatives = min(channels - 1, 8)
-        assert (
-            _layout.wide_features(channels, lags, state) == _layout.SEASONAL + 20 + 4 * relatives + lags + 5 + state + 1
-        )
+        size = _layout.SEASONAL + 20 + 4 * min(channels - 1, 8) + lags + 5 + state + 1
+        assert _layout.wide_features(channels, lags, state, False) == size
+        assert _layout.wide_features(channels, lags, state, True) == size + 8 + 6 * 7
 
 
 def test_the_phase_goes_once_round_in_a_season():
@@ -196,35 +202,3 @@ def test_seasonal_persistence_says_what_came_a_season_before():
     np.testing.assert_allclose(said[0, 1, :, 0], whole[100:], atol=1e-12)
     seasonal_say(99, 0, 1, 0, x[-1, 0], rings.past, said)
     assert (said[0, 1, :, 0] == x[-1, 0]).all()
-
-
-def chosen(x, c, most=2, size=700):
-    rings = Rings(x, size)
-    relatives = np.zeros((x.shape[1], most), np.int64)
-    choose_relatives(len(x) - 1, c, rings.past, relatives)
-    return relatives[c].tolist()
-
-
-def test_relatives_are_those_whose_changes_go_with_ones_own():
-    """Channel 0 goes with 3, at once and the other way round, and follows 5 a row later; scales differ by millions."""
-    rng = np.random.default_rng(0)
-    d = rng.normal(size=(900, 7))
-    d[:, 0] = -0.5 * d[:, 3] + 0.3 * np.roll(d[:, 5], 1) + 0.5 * d[:, 0]
-    x = np.cumsum(d, 0) * [1.0, 1e6, 1.0, 1e-6, 1.0, 1e3, 1.0]
-    assert chosen(x, 0) == [3, 5]
-    assert chosen(x, 3)[0] == 0
-    assert sorted(chosen(x, 3, most=6)) == [0, 1, 2, 4, 5, 6], "all, where they are few"
-    x[:, 3] = 7.0  # flat
-    assert chosen(x, 0)[0] == 5
-    x[:] = 7.0
-    assert chosen(x, 0) == [-1, -1]
-
-
-def test_relatives_are_chosen_by_the_last_512_rows():
-    """What two channels had in common before has no part in it."""
-    rng = np.random.default_rng(1)
-    d = rng.normal(size=(1200, 5))
-    d[:600, 1] = d[:600, 0]
-    d[688:, 2] += 0.7 * d[688:, 0]
-    assert chosen(np.cumsum(d, 0), 0, most=1, size=2048) == [2]
-    assert chosen(np.cumsum(d[:600], 0), 0, most=1, size=2048) == [1]
