@@ -129,6 +129,16 @@ CASES = {
     "a rate for frozen": Case(
         {"learner": "frozen", "learning_rate": 0.7}, "learning_rate", ("learner frozen", "learning_rate = 0.7")
     ),
+    "a learner without a net": Case(
+        {"units": 0, "learner": "uoro"}, "learner",
+        ("without a net (units = 0)", "learner = uoro", "expected no learner", "units = 1 or more"),
+    ),
+    "an update without a net": Case(
+        {"units": 0, "update": "momentum"}, "update", ("without a net (units = 0)", "update = momentum")
+    ),
+    "a cell without a net": Case({"units": 0, "cell": "gru"}, "cell", ("without a net (units = 0)", "cell = gru")),
+    "layers without a net": Case({"units": 0, "layers": 2}, "layers", ("without a net (units = 0)", "layers = 2")),
+    "an audit without a net": Case({"units": 0, "audit": True}, "audit", ("without a net (units = 0)", "audit = True")),
     "a window between layers of one": Case(
         {"learner": "crbp", "learner_options": {"window": 9}}, "", ("learner crbp", "layers = 1", "2 or more")
     ),

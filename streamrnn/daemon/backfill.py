@@ -136,6 +136,7 @@ def backfill(plan: Plan, engine: Engine, relay: Relay, stop: threading.Event) ->
         relay.source = None
         past.close()
     engine.fleet.counters.alarms[:] = 0
+    engine.fleet.counters.held_back[:] = 0
     engine.fleet.counters.condition_starts[:] = 0
     return past.learned()
 

@@ -19,6 +19,7 @@ from streamrnn import cells, learners, readouts, updates
 from streamrnn._misfit import misfit
 from streamrnn._options import Option, choose
 from streamrnn.daemon.backfill import Backfill, FilePart, Part, Plan, query_parts
+from streamrnn.engine.discoveries import Discovery
 from streamrnn.engine.fleet import Admission
 from streamrnn.engine.loop import detector
 from streamrnn.engine.maintenance import Maintenance
@@ -65,6 +66,8 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What each stream's model is made of."""
     streams: Admission = Admission()
     """Which streams are taken in."""
+    alarms: Discovery = Discovery()
+    """Which events are told of all streams together."""
     http: Http = Http()
     """Where metrics and health are served."""
     metrics: Exposure = Exposure()
@@ -102,6 +105,7 @@ class Config:
 
     model: Recipe
     streams: Admission
+    alarms: Discovery
     http: Http
     metrics: Exposure
     log: Log
@@ -147,6 +151,7 @@ def parse(tables: Mapping[str, Any], file: str, *, for_daemon: bool = True) -> C
     return Config(
         model=checked.model,
         streams=checked.streams,
+        alarms=checked.alarms,
         http=msgspec.structs.replace(
             checked.http, control=loopback if checked.http.control is None else checked.http.control
         ),

@@ -114,7 +114,7 @@ def _carry_out(engine: Engine, stream: str, order: str, query: str) -> dict[str,
         since, until = asked["since"], asked.get("until", engine.clock.now())
         if until < since:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "until is before since")
-        rows = engine.call(lambda: engine.forget(stream, since, until), PATIENCE)
+        rows = engine.call(lambda: engine.forget(stream, since, until), PATIENCE).result()
         return {"stream": stream, "done": "forgotten", "rows": rows, "since": since / 1e9, "until": until / 1e9}
     except InputError as problem:
         raise RefusedError(HTTPStatus.CONFLICT, f"{stream}: {problem}") from problem

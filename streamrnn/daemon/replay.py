@@ -30,6 +30,7 @@ from streamrnn.daemon.report import Report, page
 from streamrnn.daemon.scorecard import Scorecard
 from streamrnn.daemon.service import warm
 from streamrnn.daemon.summary import Outcome, as_json, as_text
+from streamrnn.engine.discoveries import EVERYTHING
 from streamrnn.engine.fleet import Admission
 from streamrnn.engine.loop import Engine
 from streamrnn.engine.ports import Batch, Reject
@@ -104,6 +105,7 @@ def replay(
                 recipe,
                 admission=Admission(channel_limit=MOST_CHANNELS, most_ahead=0.0),
                 build=build,
+                alarms=EVERYTHING,
             )
             began = time.monotonic()
             with _silent_engine():

@@ -55,7 +55,9 @@ def serve(config: Config, sensor: Callable[[str], list[str]] | None = None) -> i
             opened.callback(sinks[sink.name].close)
             _announce("sink", sink.name, sinks[sink.name])
         relay = Relay()
-        engine = Engine(relay, sinks, config.model, admission=config.streams, windows=config.maintenance)
+        engine = Engine(
+            relay, sinks, config.model, admission=config.streams, windows=config.maintenance, alarms=config.alarms
+        )
         registry = CollectorRegistry()
         web = opened.enter_context(_web(config, engine, registry))
         backfilled = 0

@@ -48,7 +48,9 @@ def status_lines(engine: Engine) -> Iterator[tuple[str, dict[str, object]]]:
         return
     silent = {stream.name for stream in engine.fleet.silent(engine.clock.monotonic())}
     # The streams that need attention come first where not all fit.
-    streams.sort(key=lambda s: (not counters.active[s.index], s.name not in silent, s.index))
+    streams.sort(
+        key=lambda s: (not counters.active[s.index], s.name not in silent, not counters.holding[s.index], s.index)
+    )
     shown = sorted(streams[:LINES], key=lambda s: s.index)
     rows = [_row(engine, stream, stream.name in silent) for stream in shown]
     widths = [max(len(row[0][column]) for row in rows) for column in range(len(rows[0][0]))]
@@ -62,13 +64,16 @@ def status_lines(engine: Engine) -> Iterator[tuple[str, dict[str, object]]]:
 def _row(engine: Engine, stream: Stream, silent: bool) -> tuple[list[str], dict[str, object]]:
     counters, i = engine.fleet.counters, stream.index
     score, active = float(counters.score[i]), bool(counters.active[i])
-    shown = int(counters.culprit[i]) if active else _farthest_out(stream)
+    holding = bool(counters.holding[i])
+    shown = int(counters.culprit[i]) if active or holding else _farthest_out(stream)
     value, expected, lower, upper = stream.latest[:, shown].tolist()
     channel = stream.channels[shown]
     if silent:
         state = f"silent for {engine.clock.monotonic() - counters.heard[i]:.0f} s"
     elif active:
         state = "ALARM"
+    elif holding:
+        state = "held back"
     else:
         state = "warming up" if stream.model.warming else "ok"
     cells = [

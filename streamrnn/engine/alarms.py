@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from streamrnn._types import Floats
+from streamrnn.engine.discoveries import STARTED
 from streamrnn.engine.fleet import Rows
 from streamrnn.engine.ports import CONDITIONS, Alarm, Batch, Cause, Part, Phase, Way
 from streamrnn.tasks._rows import WAYS
 
-PHASES: dict[int, Phase] = {1: "started", 2: "ongoing", -1: "resolved"}
-"""By the code of a row."""
 CAUSES: tuple[Cause, Cause, Cause] = ("odd", "odd", "range")
 """By the cause of a row."""
-LOG_EVENTS = {"started": "alarm", "ongoing": "ongoing", "resolved": "cleared"}
+LOG_EVENTS = {"started": "alarm", "ongoing": "ongoing", "resolved": "cleared", "held_back": "held_back"}
 """Event of the log by phase; that of a condition is CONDITION."""
 CONDITION = "condition"
 WORDS = {
@@ -34,18 +34,18 @@ NAMED = 3
 
 
 def alarms_of(
-    batch: Batch, channels: tuple[str, ...], rows: Rows, culprit: int, why: Floats
+    batch: Batch, channels: tuple[str, ...], rows: Rows, told: Sequence[tuple[int, Phase]], culprit: int, why: Floats
 ) -> tuple[list[Alarm], int]:
     """What is told of the rows of a batch, in order, and the channel with which the last event started.
 
+    told        row and phase of each alarm
     culprit     index of the channel with which the stream's last event started before: it is told under this name to
                 its end, whichever channel has the largest share by then
     why         (2, C) share and expected value of each channel at that start; updated
     """
     alarms = []
-    for row in np.flatnonzero(rows.event):
-        phase = PHASES[int(rows.event[row])]
-        if phase == "started":
+    for row, phase in told:
+        if rows.event[row] == STARTED:
             culprit = int(rows.event_channel[row])
             why[0], why[1] = rows.share[row], rows.expected[row]
         alarm = Alarm(
@@ -61,7 +61,7 @@ def alarms_of(
             since=int(rows.event_since[row]),
             cause=CAUSES[int(rows.event_cause[row])],
             why=parts_of(channels, why),
-            ways=ways_of(rows.event_ways[row]) if phase == "started" else (),
+            ways=ways_of(rows.event_ways[row]) if rows.event[row] == STARTED else (),
         )
         alarms.append(alarm)
     return alarms, culprit
@@ -109,7 +109,9 @@ def describe(alarm: Alarm) -> str:
         long = span(alarm.time - alarm.since)
         return f"ALARM goes on {where}: for {long}; {figure(alarm.value)}, {band}, highest score {alarm.score:.2f}"
     odd = f", {because}" if (because := reason(alarm)) else ""
-    return f"ALARM {where}: {figure(alarm.value)}, {band}{odd}, score {alarm.score:.2f}{_shares(alarm)}"
+    begun = f", begun {span(alarm.time - alarm.since)} before" if alarm.time > alarm.since else ""
+    word = "held back" if alarm.phase == "held_back" else "ALARM"
+    return f"{word} {where}: {figure(alarm.value)}, {band}{odd}, score {alarm.score:.2f}{begun}{_shares(alarm)}"
 
 
 def _condition(alarm: Alarm) -> str:

@@ -16,10 +16,11 @@ from streamrnn._types import Bools, Floats, Ints
 from streamrnn.engine.conditions import Conditions
 from streamrnn.engine.maintenance import Calendar, Maintenance
 from streamrnn.engine.order import NEVER
-from streamrnn.engine.ports import CONDITIONS
+from streamrnn.engine.ports import CONDITIONS, Batch
 from streamrnn.errors import Reason, WireError
 from streamrnn.kernels.conditions import arrival_observe, silence_limit, silent_streams
 from streamrnn.tasks.recipe import Recipe
+from streamrnn.wire import default_channels
 
 
 class Rows(Protocol):
@@ -53,7 +54,11 @@ class Rows(Protocol):
     def event_since(self) -> Ints: ...
     @property
     def event_cause(self) -> Ints:
-        """(N,) 1: what came was odd; 2: it was out of range."""
+        """(N,) 1: what came was odd; 2: it was out of range; these four of each row of an event that is not muted."""
+
+    @property
+    def event_excess(self) -> Floats:
+        """(N,) -ln of the share of the events begun by noise that peak as high as the one that lasts has so far."""
 
     @property
     def event_ways(self) -> Floats:
@@ -98,9 +103,10 @@ class Model(Protocol):
     def accept(self) -> None:
         """What goes on now is normal: learn it."""
 
-    def forget(self, since: int, until: int) -> int:
-        """As if nothing had been seen from `since` to `until` (nanoseconds, both included). How many rows were
-        forgotten. Raises InputError where that is not possible any more."""
+    def forgetting(self, since: int, until: int) -> Iterator[int]:
+        """As if nothing had been seen from `since` to `until` (nanoseconds, both included), once the iterator has
+        ended: each step learns some rows again, and says how many of them were forgotten. No other rows come meanwhile.
+        Raises InputError at the call where that is not possible any more."""
 
     def mute(self, *, alarms: bool, learning: bool) -> None:
         """Maintenance: from the next row on events are not told, and rows not learned, where True."""
@@ -187,9 +193,13 @@ class Counters:
         self.score: Floats = np.zeros(limit)
         """Anomaly score of the newest sample."""
         self.alarms: Ints = np.zeros(limit, np.int64)
-        """Alarms raised."""
+        """Events told to have started."""
+        self.held_back: Ints = np.zeros(limit, np.int64)
+        """Events that were held back at their start, whether told later or not."""
         self.active: Ints = np.zeros(limit, np.int64)
-        """1 while an alarm is on."""
+        """1 while an event lasts that was told."""
+        self.holding: Ints = np.zeros(limit, np.int64)
+        """1 while one lasts that is held back."""
         self.culprit: Ints = np.zeros(limit, np.int64)
         """Index of the channel with which the last event started."""
         self.since: Ints = np.zeros(limit, np.int64)
@@ -260,6 +270,15 @@ class Fleet:
                     got=len(channels),
                     expected=len(stream.channels),
                 )
+            if not _alike(channels, stream.channels):
+                raise WireError(
+                    Reason.WRONG_CHANNELS,
+                    "other channels than the stream was taken in with: other data needs a stream of another name, "
+                    "and a channel that was renamed a restart of the daemon",
+                    stream=name,
+                    got=", ".join(channels),
+                    expected=", ".join(stream.channels),
+                )
             return stream
         if not any(fnmatchcase(name, pattern) for pattern in self.admission.admit):
             raise WireError(Reason.UNKNOWN_STREAM, "streams.admit has no pattern for this name", stream=name)
@@ -327,6 +346,20 @@ class Fleet:
         self.counters.heard[stream.index] = now
         self._streams[name] = stream
         return stream
+
+
+def _alike(channels: tuple[str, ...], known: tuple[str, ...]) -> bool:
+    """Whether channels may be those of a stream: the same names in any order, or none given on one side."""
+    unnamed = default_channels(len(known))
+    return channels == known or unnamed in (channels, known) or sorted(channels) == sorted(known)
+
+
+def in_order(batch: Batch, channels: tuple[str, ...]) -> Batch:
+    """An admitted batch with its values in the stream's order, by the names of its channels where it has them."""
+    if batch.channels == channels or sorted(batch.channels) != sorted(channels):
+        return batch
+    columns = [batch.channels.index(channel) for channel in channels]
+    return Batch(batch.stream, batch.time, batch.values[:, columns], channels, batch.sequence)
 
 
 def stream_seed(seed: int, name: str) -> int:

@@ -19,9 +19,11 @@ import numpy as np
 from streamrnn.engine.alarms import CONDITION, LOG_EVENTS, alarms_of, describe, log_fields, moment, parts_of
 from streamrnn.engine.bounded_log import BoundedLog
 from streamrnn.engine.clock import SystemClock
-from streamrnn.engine.fleet import Admission, Fleet, Model, ModelFactory, Stream
+from streamrnn.engine.discoveries import Discoveries, Discovery
+from streamrnn.engine.fleet import Admission, Fleet, Model, ModelFactory, Stream, in_order
+from streamrnn.engine.forgetting import Forgetting
 from streamrnn.engine.maintenance import Maintenance
-from streamrnn.engine.order import check_clock, check_shape, sift
+from streamrnn.engine.order import NEVER, check_clock, check_shape, sift
 from streamrnn.engine.ports import CONDITIONS, Alarm, Batch, Clock, Phase, Reject, Result, Sink, Source
 from streamrnn.engine.tally import Tally
 from streamrnn.errors import ConnectorError, InputError, Reason, StreamrnnError, WireError
@@ -66,6 +68,7 @@ class Engine:
     admission   which streams are taken in
     build       builds a model
     windows     maintenance: what is muted, when, and of which streams
+    alarms      which events are told of all streams together
 
     Raises ModelError where the model of an expected stream cannot be built.
     """
@@ -80,9 +83,11 @@ class Engine:
         clock: Clock | None = None,
         build: ModelFactory = detector,
         windows: Sequence[Maintenance] = (),
+        alarms: Discovery | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.fleet = Fleet(recipe, admission or Admission(), build, self.clock.monotonic(), windows)
+        self.discoveries = Discoveries(alarms or Discovery(), recipe.alarms_per_week, self.fleet.admission.limit)
         self.sinks = dict(sinks)
         self.sink_errors = dict.fromkeys(self.sinks, 0)
         self.tally = Tally()
@@ -91,6 +96,8 @@ class Engine:
         self._source = source
         self._log = BoundedLog(logger, self.clock)
         self._silent: dict[str, int] = {}
+        self._forgetting: dict[str, Forgetting] = {}
+        self._waiting: list[Batch] = []
         self._wishes: queue.Queue[Callable[[], None]] = queue.Queue(WISHES)
         self._stop: threading.Event | None = None
         self._deadline: float | None = None
@@ -106,12 +113,16 @@ class Engine:
             while not stop.is_set():
                 arrived = self.turn(TURN)
                 if arrived is None:
+                    self._settle()
                     return
-                if arrived == 0:
+                if arrived == 0 and not self._forgetting and not self._waiting:
                     stop.wait(min(self._source.next_awake(), TURN))
             while not self._overdue() and self.turn(0.0):
                 pass
+            self._settle()
         finally:
+            for work in self._forgetting.values():
+                work.done.set_exception(InputError("the loop has ended", where=work.stream.name))
             self.flush()
 
     def call(self, wish: Callable[[], T], timeout: float) -> T:
@@ -136,8 +147,10 @@ class Engine:
 
     def accept(self, name: str) -> bool:
         """What goes on in a stream is normal: it is learned from its next row on. Whether anything goes on that is not
-        learned, or an event; else nothing is done. For the thread of the loop (`call`). Raises KeyError."""
+        learned, or an event; else nothing is done. For the thread of the loop (`call`). Raises KeyError, and InputError
+        while a window of the stream is being forgotten."""
         stream = self.fleet[name]
+        self._refuse_while_forgetting(name)
         lasts = stream.model.alarm or stream.model.refusing
         if lasts:
             stream.model.accept()
@@ -145,21 +158,54 @@ class Engine:
             logger.info(f"{name}: accepted as normal", extra={"event": "accepted", "fields": fields})
         return lasts
 
-    def forget(self, name: str, since: int, until: int) -> int:
+    def forget(self, name: str, since: int, until: int) -> Future[int]:
         """As if nothing had come of a stream from `since` to `until`, nanoseconds since 1970, both included. How many
-        rows were forgotten. For the thread of the loop (`call`).
+        rows were forgotten, once that is done: the loop does it between the rows of other streams, and those of the
+        stream wait. For the thread of the loop (`call`).
 
         An event that is gone by that is told to be resolved. Raises KeyError, and InputError where what was before is
         not kept any more.
         """
         stream = self.fleet[name]
-        counters, i = self.fleet.counters, stream.index
         if not since <= until:
             raise InputError("the window ends before it begins", got=f"{moment(since)} to {moment(until)}")
-        rows = stream.model.forget(since, until)
+        self._refuse_while_forgetting(name)
+        work = Forgetting(stream, since, until, stream.model.forgetting(since, until))
+        self._forgetting[name] = work
+        return work.done
+
+    def _refuse_while_forgetting(self, name: str) -> None:
+        if name in self._forgetting:
+            raise InputError("a window of this stream is being forgotten", where=name, hint="Ask again when it is done")
+
+    def _go_back(self) -> None:
+        """A slice of the windows that are to be forgotten, then the rows that had to wait for it."""
+        for name, work in list(self._forgetting.items()):
+            began = self.clock.monotonic()
+            while work.step():
+                if self.clock.monotonic() - began >= SLICE_SECONDS:
+                    return
+            del self._forgetting[name]
+            self._forgot(work)
+            self._waiting += work.waiting
+
+    def _must_wait(self, item: Batch) -> bool:
+        """Put rows aside where their stream is not ready, or others of it wait already."""
+        work = self._forgetting.get(item.stream)
+        if work is None and not any(other.stream == item.stream for other in self._waiting):
+            return False
+        (self._waiting if work is None else work.waiting).append(item)
+        return True
+
+    def _forgot(self, work: Forgetting) -> None:
+        if work.failed is not None:
+            work.done.set_exception(work.failed)
+            return
+        stream, name = work.stream, work.stream.name
+        counters, i = self.fleet.counters, stream.index
         self._mute(stream, int(counters.muted[i]))
-        text = f"{name}: forgot {rows} rows, {moment(since)} to {moment(until)}"
-        logger.info(text, extra={"event": "forgot", "fields": {"stream": name, "rows": rows}})
+        text = f"{name}: forgot {work.rows} rows, {moment(work.since)} to {moment(work.until)}"
+        logger.info(text, extra={"event": "forgot", "fields": {"stream": name, "rows": work.rows}})
         if counters.active[i] and not stream.model.alarm:
             c, newest = int(counters.culprit[i]), int(counters.time[i])
             value, expected, lower, upper = stream.latest[:, c].tolist()
@@ -179,18 +225,29 @@ class Engine:
             )
             self._tell([alarm])
             self._publish([self._without_rows(stream, [alarm])])
-        counters.active[i] = stream.model.alarm
-        return rows
+        if not stream.model.alarm:
+            self.discoveries.drop(i)
+        self._note_event(stream)
+        work.done.set_result(work.rows)
 
     def turn(self, timeout: float) -> int | None:
         """Take what the source has, waiting up to `timeout` seconds for it. How much it was; None at its end."""
         self._fulfil()
-        arrived = self._ask(timeout)
+        arrived = self._ask(0.0 if self._forgetting or self._waiting else timeout)
         self.turned = began = self.clock.monotonic()
+        self._go_back()
+        self._work(arrived or ())
+        self.fleet.worked(began, self.clock.monotonic())
+        self._housekeep()
+        return None if arrived is None else len(arrived)
+
+    def _work(self, arrived: Sequence[Batch | Reject]) -> None:
+        """Use what has come, what had to wait for it first, and publish the results."""
+        waited, self._waiting = self._waiting, []
         results: list[Result] = []
         rows = 0
-        for item in arrived or ():
-            for result in self._take(item):
+        for found in (*(self._use(item, self.fleet[item.stream]) for item in waited), *map(self._take, arrived)):
+            for result in found:
                 results.append(result)
                 rows += len(result.time)
                 if rows >= PUBLISH_ROWS or self._overdue():
@@ -198,11 +255,15 @@ class Engine:
                     results, rows = [], 0
                 self.turned = self.clock.monotonic()
                 self._fulfil()
+                self._go_back()
         if results:
             self._publish(results)
-        self.fleet.worked(began, self.clock.monotonic())
-        self._housekeep()
-        return None if arrived is None else len(arrived)
+
+    def _settle(self) -> None:
+        """What is to be forgotten, and the rows that wait for it, at the end of the source or after a stop."""
+        while (self._forgetting or self._waiting) and not self._overdue():
+            self._go_back()
+            self._work(())
 
     def flush(self) -> None:
         """Hand over what sinks and log still hold."""
@@ -249,9 +310,17 @@ class Engine:
             self._reject(refusal.reason, item.stream, detail, len(item.time))
             return
         self.fleet.hear(stream, now)
-        batch = self._sift(item, stream)
+        yield from self._use(item, stream)
+
+    def _use(self, item: Batch, stream: Stream) -> Iterator[Result]:
+        """The results of a batch that was taken in, for which the stream is known."""
+        if self._must_wait(item):
+            return
+        batch = self._sift(in_order(item, stream.channels), stream)
         start, count = 0, FIRST_ROWS
         while start < len(batch.time):
+            if start and self._must_wait(Batch(batch.stream, batch.time[start:], batch.values[start:], batch.channels)):
+                return
             if self._overdue():
                 self._log.warn("stopped", stream.name, f"{stream.name}: left unread", len(batch.time) - start)
                 return
@@ -322,11 +391,17 @@ class Engine:
         self.tally.step(self.clock.monotonic() - began, count)
         conditions, muted = stream.conditions, int(counters.muted[i])
         why = conditions.arena["why"]
-        alarms, counters.culprit[i] = alarms_of(batch, stream.channels, rows, int(counters.culprit[i]), why)
+        before = int(counters.time[i])
+        gaps = np.diff(batch.time, prepend=batch.time[0] if before == NEVER else before)
+        heard = max(len(self.fleet) - len(self._silent), 1)
+        told = self.discoveries.judge(i, gaps, rows.event, rows.event_excess, rows.event_cause, heard)
+        alarms, counters.culprit[i] = alarms_of(batch, stream.channels, rows, told, int(counters.culprit[i]), why)
         for alarm in alarms:
             if alarm.phase == "started":
                 counters.alarms[i] += 1
                 counters.since[i] = alarm.since
+            elif alarm.phase == "held_back":
+                counters.held_back[i] += 1
         found = conditions.run(
             batch.time,
             values,
@@ -346,7 +421,7 @@ class Engine:
         counters.time[i] = batch.time[-1]
         counters.score[i] = rows.score[-1]
         counters.interval[i] = conditions.interval or model.interval
-        counters.active[i] = model.alarm
+        self._note_event(stream)
         newest = int(batch.time[-1])
         self.tally.newest = newest if self.tally.newest is None else max(self.tally.newest, newest)
         self._tell(alarms)
@@ -369,13 +444,18 @@ class Engine:
             alarms=alarms,
         )
 
+    def _note_event(self, stream: Stream) -> None:
+        counters, i = self.fleet.counters, stream.index
+        counters.holding[i] = self.discoveries.holding(i)
+        counters.active[i] = stream.model.alarm and not counters.holding[i]
+
     def _tell(self, alarms: Sequence[Alarm]) -> None:
         """Log alarms, and count the conditions among them."""
         for alarm in alarms:
             condition = alarm.cause in CONDITIONS
             if condition and alarm.phase == "started":
                 self.fleet.counters.condition_starts[CONDITIONS.index(alarm.cause)] += 1
-            level = logging.INFO if alarm.phase == "resolved" else logging.WARNING
+            level = logging.INFO if alarm.phase in ("resolved", "held_back") else logging.WARNING
             event = CONDITION if condition else LOG_EVENTS[alarm.phase]
             logger.log(level, describe(alarm), extra={"event": event, "fields": log_fields(alarm)})
 

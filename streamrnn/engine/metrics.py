@@ -98,7 +98,10 @@ class EngineCollector(Collector):
         )
         counters = fleet.counters
         yield _counter("streamrnn_alarms", "Events started.", counters.alarms.sum())
-        yield GaugeMetricFamily("streamrnn_alarms_active", "Events that last.", value=float(counters.active.sum()))
+        yield GaugeMetricFamily("streamrnn_alarms_active", "Told events that last.", value=float(counters.active.sum()))
+        yield _counter("streamrnn_alarms_held_back", "Events held back at their start.", counters.held_back.sum())
+        holding = float(counters.holding.sum())
+        yield GaugeMetricFamily("streamrnn_alarms_held_back_active", "Held-back events that last.", value=holding)
         refusing = sum(stream.model.refusing for stream in fleet)
         yield GaugeMetricFamily("streamrnn_streams_refusing", "Streams whose event is refused.", value=refusing)
         muted = float(np.count_nonzero(counters.muted[: len(fleet)]))
@@ -141,12 +144,16 @@ class EngineCollector(Collector):
         score = GaugeMetricFamily("streamrnn_stream_score", "Anomaly score of the newest sample.", labels=["stream"])
         alarm = GaugeMetricFamily("streamrnn_stream_alarm", "1 while an event lasts.", labels=["stream"])
         alarms = CounterMetricFamily("streamrnn_stream_alarms", "Events started.", labels=["stream"])
+        held_back = CounterMetricFamily(
+            "streamrnn_stream_alarms_held_back", "Events held back at their start.", labels=["stream"]
+        )
         muted = GaugeMetricFamily("streamrnn_stream_muted", "1 in maintenance.", labels=["stream"])
         families = (
             (samples, counters.samples),
             (score, counters.score),
             (alarm, counters.active),
             (alarms, counters.alarms),
+            (held_back, counters.held_back),
             (muted, counters.muted > 0),
         )
         for family, numbers in families:

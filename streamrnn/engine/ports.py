@@ -49,7 +49,7 @@ class Reject:
     count: int = 1
 
 
-Phase = Literal["started", "ongoing", "resolved"]
+Phase = Literal["started", "ongoing", "resolved", "held_back"]
 Cause = Literal["odd", "range", "missing", "silent", "flat", "rate"]
 CONDITIONS: tuple[Cause, ...] = ("missing", "silent", "flat", "rate")
 """Causes that are not of values that came, but of the data itself."""
@@ -80,6 +80,9 @@ class Way:
 @dataclass(slots=True, frozen=True)
 class Alarm:
     """A change of one stream's event: told once when it starts, once when it has lasted an hour, once when it is over.
+
+    One that is held back when it starts (`[alarms]`) is recorded as that, once. If it becomes odd enough later it is
+    told as started, with the time of its first sample as `since`; if not, nothing more is said of it.
 
     A condition of the data is an event as well, of one cause and channel; it starts and is resolved.
     """

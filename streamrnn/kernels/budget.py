@@ -19,14 +19,11 @@ least; each rung counts an event once; and of rows above the base only so many c
 One alarm in three holds (of 20 rows, by default) is about the most that can be had, and less where surprises hang
 together for long. A budget is met once some of its alarms were due: before, the rate is as right as the p-values are.
 
-`budget_bar` gives the bar before a row is judged, `budget_learn` takes the row in. State: `ladder`, (LADDER,) float64.
-Across many streams `discovery_bar` and `discovery_learn` bound the share of false alarms instead. State: `wealth`,
-(WEALTH,) float64. Both are zero at the start.
+`budget_bar` gives the bar before a row is judged, `budget_learn` takes the row in, `budget_tail` says how fast the tail
+falls beyond the bar. State: `ladder`, (LADDER,) float64, zero at the start. Many streams together: kernels.discovery.
 
 Sources: Angelopoulos, Candès & Tibshirani, Conformal PID Control for Time Series Prediction (NeurIPS 2023), §2.1, for
-tracking and its bound; Robbins & Monro 1951 for the falling gain; Ramdas, Yang, Wainwright & Jordan, Online control of
-the false discovery rate with decaying memory (NeurIPS 2017), for levels from an estimated proportion that is forgotten;
-Tian & Ramdas, ADDIS (NeurIPS 2019), for discarding.
+tracking and its bound; Robbins & Monro 1951 for the falling gain.
 """
 
 from __future__ import annotations
@@ -110,6 +107,20 @@ def budget_quiet(hold: float, ladder: Array) -> float:
 
 
 @kernel
+def budget_tail(ladder: Array) -> float:
+    """Nats in which the tail beyond the alarm's bar falls e-fold: as between the ladder's rungs, whose corrections have
+    been learned, and no faster than right above the base. Peaks of events over a high bar exceed it as single rows do
+    (Leadbetter, On a basis for 'peaks over threshold' modeling, Statistics & Probability Letters 12, 1991), so an event
+    that peaks at the bar + q tails would be one in e^q of those that noise begins.
+
+    ladder    after `budget_bar`
+    """
+    if not ladder[STEP] > 0.0:
+        return ladder[SLOPE]
+    return max(ladder[SLOPE], (top_of(ladder) - ladder[BASE]) / (RUNGS * ladder[STEP]))
+
+
+@kernel
 def budget_learn(nats: float, gap: float, hold: float, ladder: Array) -> None:
     """Learn from the surprise of a row that was judged by `budget_bar`. Not to be called while learning is muted.
 
@@ -174,44 +185,3 @@ def budget_learn(nats: float, gap: float, hold: float, ladder: Array) -> None:
             ladder[OVER] += 1.0
             gain = gain_of(ladder[OVER], SLOPE_PRIOR, min(SLOPE_GAIN, interval / (SHARE * WEEK)))
             ladder[SLOPE] = max(slope + gain * (min(excess, SLOPE_CLIP * slope) - slope), LEAST_SLOPE)
-
-
-# entries of a wealth
-SPENT, FOUND = range(2)
-WEALTH = 2
-DISCARD = 0.5  # a p-value above it is no test at all: many are 1 where little happens
-SPEND = 3.0  # a test is given this many times 1/memory of what is left
-
-
-@kernel
-def discovery_bar(alpha: float, keep: float, wealth: Array) -> float:
-    """The surprise in nats at which the next row of a fleet is a discovery; -ln of the level
-
-        level = DISCARD SPEND (1 - keep) (alpha max(keep R, 1) - keep D)
-
-    with R the discoveries so far and D what was spent on tests, level / DISCARD each, both forgotten by keep a test. So
-    D ≤ alpha max(R, 1) at any time, and the expected share of false ones among the remembered discoveries is at most
-    alpha where p-values are independent and those of nulls no smaller than uniform. Where nothing is ever found the
-    level settles at DISCARD alpha (1 - keep) SPEND / (1 + SPEND): it does not die.
-
-    alpha   share of false discoveries
-    keep    of older evidence, a test: 1 - 1/(tests to remember)
-    wealth  (WEALTH,) what was spent, and discoveries, as remembered
-    """
-    left = alpha * max(keep * wealth[FOUND], 1.0) - keep * wealth[SPENT]
-    return -math.log(max(DISCARD * min(SPEND * (1.0 - keep), 1.0) * left, 1e-300))
-
-
-@kernel
-def discovery_learn(nats: float, alpha: float, keep: float, wealth: Array) -> bool:
-    """Whether a row is a discovery; its test is booked. Same arguments as `discovery_bar`.
-
-    A stream whose event lasts is not to be tested: its next rows are no news, and would win wealth for all.
-    """
-    if not nats >= -math.log(DISCARD):
-        return False
-    bar = discovery_bar(alpha, keep, wealth)
-    found = nats >= bar
-    wealth[SPENT] = keep * wealth[SPENT] + math.exp(-bar) / DISCARD
-    wealth[FOUND] = keep * wealth[FOUND] + (1.0 if found else 0.0)
-    return found

@@ -29,9 +29,9 @@ LIMITS = 5
 PHASE, ONSET, TOLD, CHANNEL, CAUSE, STARTS, HUSHED = range(7)
 MARKS = 7
 # entries of facts: highest surprise, bar of the start, value and expected then, seconds without a loud row, seconds
-# since the onset
-PEAK, BAR, VALUE, EXPECTED, CALM, AGE = range(6)
-FACTS = 6
+# since the onset, nats in which the tail fell e-fold at the onset (the caller's)
+PEAK, BAR, VALUE, EXPECTED, CALM, AGE, TAIL = range(7)
+FACTS = 7
 
 AUTO_HOLD = 20.0  # typical intervals
 LONGEST_GAP = 2.0  # typical intervals that one row may count as

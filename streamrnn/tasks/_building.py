@@ -20,7 +20,7 @@ from streamrnn.tasks import _channel, _improving, _layout
 from streamrnn.tasks._clock import zone_of
 from streamrnn.tasks._shadow import shadowed
 from streamrnn.tasks._watch import watch
-from streamrnn.tasks.recipe import Recipe
+from streamrnn.tasks.recipe import OF_THE_NET, Recipe
 from streamrnn.updates import Update
 
 LARGEST_MODEL = 8 << 30
@@ -75,6 +75,12 @@ def _refuse_idle(recipe: Recipe, update: Update, learner: Learner) -> None:
         if recipe.tier != "full":
             raise ModelError("the lean tier has no expert that could look at a clock", where="clock", got=recipe.clock,
                              expected='no clock, or tier = "full"')  # fmt: skip
+    if not recipe.units:
+        for name in OF_THE_NET:
+            if getattr(recipe, name) != getattr(default, name):
+                raise ModelError(f"a model without a net (units = 0) has no use for {name}",
+                                 got=f"{name} = {getattr(recipe, name)}", expected=f"no {name}",
+                                 hint=f"Leave out {name}, or choose units = 1 or more")  # fmt: skip
     if not learner.learns:
         for name in ("update", "update_options", "learning_rate", "clip_gradient"):
             if getattr(recipe, name) != getattr(default, name):

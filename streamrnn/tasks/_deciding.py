@@ -10,17 +10,20 @@ import math
 
 from streamrnn._bind import kernel
 from streamrnn._types import Array
-from streamrnn.kernels.budget import WEEK, budget_bar, budget_learn, budget_quiet
+from streamrnn.kernels.budget import WEEK, budget_bar, budget_learn, budget_quiet, budget_tail
 from streamrnn.kernels.event import (
     AGE,
+    BAR,
     CAUSE,
     CHANNEL,
     HELD_BACK,
+    NONE,
     ONGOING,
     PEAK,
     PHASE,
     RESOLVED,
     STARTED,
+    TAIL,
     admitted,
     event_step,
     hold_of,
@@ -57,6 +60,9 @@ from streamrnn.tasks._layout import (
 from streamrnn.tasks._scoring import SPIKE
 
 SLACK = 3.0  # nats that the bar may be below what the p-values alone say: a factor of 20
+# as long as an event lasts it is not learned, and its later rows look odder than they are: on white noise, AR(1), a
+# sine with noise and lognormal values its peak exceeds the bar by q tails in less than e^(-q/2) of the events, to q = 8
+PEAKS = 2.0
 LASTING = 3600.0  # seconds after which an event is told to be ongoing, once
 
 
@@ -71,7 +77,7 @@ def decide(
     total  surprise of the row, of all channels; NaN where nothing was measured
     nats   (C,) of each channel
     row    score, surprise, event (+1 started, 2 ongoing, -1 resolved), its score, channel, age in seconds, warming,
-           learning code of kernels.governor, cause of the event
+           learning code of kernels.governor, cause of the event, its excess (tasks._rows)
     """
     channels, interval = x.shape[0], pace[INTERVAL]
     gap, hold = pace[GAP] * interval, hold_of(hyper[HOLD], pace[INTERVAL])
@@ -92,7 +98,10 @@ def decide(
         for i in range(channels):
             if usable(x[i]) and own < quiet and abnormal(usual[i], blocks[i]):
                 own = quiet
+    before = marks[PHASE]
     code = event_step(own, c, cause, x[at], expected[at], bar, quiet, hold, now, gap, interval, muted, marks, facts)
+    if before == NONE and marks[PHASE] != NONE:
+        facts[TAIL] = budget_tail(ladder)
     if interval > 0.0 and not barred and not muted:  # what happens in maintenance spends no budget
         budget_learn(total, gap, hold, ladder)
     if code == STARTED:
@@ -103,9 +112,11 @@ def decide(
     elif code == ONGOING and clock[TOLD_ONGOING] == 0 and facts[AGE] >= LASTING:
         clock[TOLD_ONGOING] = 1
         row[2] = 2.0
-    if row[2] != 0.0:
+    if marks[PHASE] == ONGOING or code == RESOLVED:
         row[3] = facts[PEAK] / (facts[PEAK] + SPIKE)
         row[4], row[5], row[8] = marks[CHANNEL], facts[AGE], marks[CAUSE]
+        if facts[TAIL] > 0.0:
+            row[9] = max((facts[PEAK] - facts[BAR]) / (PEAKS * facts[TAIL]), 0.0)
 
     on, steady = marks[PHASE] != 0, False
     if on and ripe(held):

@@ -110,7 +110,8 @@ def judge(
     scale: Array, experts: Array, mix: Array, width: Array, regret: Array, mixerror: Array, reach: Array, band: Array,
     brisk: Array, ahead: Array, judged: Array, known: Array, statistics: Array,
 ) -> None:  # fmt: skip
-    """Compare x with every forecast that was made for this row: bands, mixture and statistics learn from it.
+    """Compare x with every forecast that was made for this row: bands and statistics learn from it, and the
+    mixture where the gate is open.
 
     median  the mixture is to come near the median, not the mean: errors count for little more than their sign
     """
@@ -135,14 +136,14 @@ def judge(
                 statistics[8, c] += abs(experts[r, AR_EXPERT, k, c] - x[c])
                 seasonal = experts[r, SEASONAL_EXPERT, k, c] if count > SEASONAL_EXPERT else base[r, c]
                 statistics[9, c] += abs(seasonal - x[c])
-            if gate[c] == 0.0:
-                continue
             e = (mix[r, k, c] - x[c]) / s
             w = max(rates[NORM], 1.0 / (judged[k, c] + 1.0))
             size = min(abs(e), bound)
             if k == 0:
                 brisk[c] += max(rates[BRISK_RATE], 1.0 / (judged[k, c] + 1.0)) * (size - brisk[c])
             band_learn(k + 1, size, miss > width[r, k, c], miss_rate, w, ahead[0], band[k, c])
+            if gate[c] == 0.0:  # bands follow all that came, whom to believe only what is learned
+                continue
             e = clip(e, bound)
             if median:
                 size = min(size, MIX_CLIP * mixerror[k, c]) if judged[k, c] > 20.0 else size

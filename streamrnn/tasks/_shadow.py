@@ -10,7 +10,7 @@ from streamrnn._bind import kernel
 from streamrnn._types import Array
 from streamrnn.kernels.governor import ACCEPTED, FROZEN, LEARN, SHADOW
 from streamrnn.kernels.memory import vector
-from streamrnn.tasks._layout import CLOCK, GOVERNOR, HELD, HYPER, LIMITS, MARKS, SHADOWING, TWIN
+from streamrnn.tasks._layout import CLOCK, GOVERNOR, HELD, HYPER, LIMITS, MARKS, SHADOWING, TWIN, VERDICT
 
 LEARNED = 7  # column of a row with the learning code
 
@@ -40,7 +40,7 @@ def shadowed(
     )
     clock, held1 = vector(ints, table, CLOCK), vector(wide1, table, HELD)
     hyper, hyper1 = vector(wide, table, HYPER), vector(wide1, table, HYPER)
-    marks, limits = table[MARKS, 0], table[LIMITS, 0]
+    marks, limits, decided = table[MARKS, 0], table[LIMITS, 0], table[VERDICT, 0] + table[VERDICT, 1]
     spare = out[:1].copy()
     for i in range(time.shape[0]):
         watch(ints, wide, real, table, places, time[i : i + 1], values[i : i + 1], out[i : i + 1])
@@ -62,5 +62,6 @@ def shadowed(
             copy(ints1, clock.shape[0], marks, ints)
             copy(ints1, marks + table[MARKS, 1], ints1.shape[0], ints)
             copy(wide1, 0, limits, wide)
+            copy(wide1, decided, wide1.shape[0], wide)
             copy(real1, 0, real1.shape[0], real)
             hyper[GOVERNOR] = SHADOW

@@ -1,7 +1,8 @@
-"""The way of a sample, as one compiled loop: judge → score → learn → observe → advance → issue.
+"""The way of a sample, as one compiled loop: score → decide → judge → learn → observe → advance → issue.
 
-The order is fixed: the forecast that a row is judged by was made before it was known; it is scored before anything
-learns from it; the weights move; state and influence advance with the new weights; the next forecast is issued.
+The order is fixed: the forecast that a row is judged by was made before it was known; it is scored, and decided how
+much of it is learned, before anything learns from it; the weights move; state and influence advance with the new
+weights; the next forecast is issued.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def watch(
                     output, rows that a channel takes
     time    (N,)    nanoseconds, strictly increasing and after the last row's
     values  (N, C)  NaN is missing
-    out     (N, 13 + 4 C + 3 H C)  see tasks._rows
+    out     (N, HEAD + 4 C + 3 H C)  see tasks._rows
     """
     clock, seen, stale = vector(ints, table, CLOCK), vector(ints, table, SEEN), vector(ints, table, STALE)
     valid, season, relatives = matrix(ints, table, VALID), vector(ints, table, SEASON), matrix(ints, table, RELATIVES)
@@ -110,10 +111,6 @@ def watch(
             row[HEAD + channels + c] = row[HEAD + c] - half
             row[HEAD + 2 * channels + c] = row[HEAD + c] + half
             row[HEAD + 3 * channels + c] = 0.0
-        judge(
-            x, rows, hyper[MISS], hyper[MEDIAN] != 0.0, rates, gate, valid, base, scale, experts, mix, width, regret,
-            mixerror, reach, band, brisk, nearby, judged, known, statistics,
-        )  # fmt: skip
 
         row[:HEAD] = 0.0
         scores = hyper[SCORING] != 0.0
@@ -139,7 +136,11 @@ def watch(
                 nats, limits, ladder, marks, facts, held, usual, blocks, verdict, gate, row,
             )  # fmt: skip
             if row[2] == 1.0:
-                ways(reasons[int(row[4])], row[9:HEAD])
+                ways(reasons[int(row[4])], row[10:HEAD])
+        judge(
+            x, rows, hyper[MISS], hyper[MEDIAN] != 0.0, rates, gate, valid, base, scale, experts, mix, width, regret,
+            mixerror, reach, band, brisk, nearby, judged, known, statistics,
+        )  # fmt: skip
         for c in range(channels):
             learn_channel(
                 c, OWN + c * places[STRIDE], rows, x[c], usable(x[c]), gate[c], places, clock, hyper, rates, valid,
@@ -158,7 +159,10 @@ def watch(
         describe(rows, gate, seen, stale, last, moments, change, base, scale, valid)
         turned = False
         if FULL == 1:
-            look(values[i], sought)
+            # for what is refused its forecast stands in, as in the past: a day of gaps would hide a young season
+            for c in range(channels):
+                row[ahead + c] = x[c] if gate[c] > 0.0 or not usable(x[c]) else row[HEAD + c]
+            look(row[ahead : ahead + channels], sought)
             turned = follow_season(sought[0][0], sought[0][TALLY][CHANGES], season, pacing)
             if turned:
                 band[:, :, SLOPES:] = 0.0

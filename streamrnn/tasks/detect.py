@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streamrnn._types import Array, Floats, Ints
 from streamrnn.errors import InputError
 from streamrnn.kernels import event, governor
 from streamrnn.tasks import _layout
+from streamrnn.tasks._rows import Rows
 from streamrnn.tasks._scoring import WARM
 from streamrnn.tasks.forecast import Forecaster, Sample
 from streamrnn.tasks.history import History
 from streamrnn.tasks.recipe import Recipe
+
+SLICE = 64
+"""Rows that are learned again at once where a window is forgotten."""
 
 
 class Detector(Forecaster):
@@ -37,7 +41,7 @@ class Detector(Forecaster):
 
     def __init__(self, channels: int | Sequence[str] = 1, recipe: Recipe | None = None, **choices: Any) -> None:
         super().__init__(channels, recipe, **choices)
-        self._history = History()
+        self._history, self._hushed = History(), 0
 
     def step(self, x: Floats, out: Floats, t: float | None = None) -> None:
         """As a Forecaster's. Rows that come this way cannot be forgotten afterwards: nothing is copied."""
@@ -86,24 +90,49 @@ class Detector(Forecaster):
 
         Raises InputError where what was before is not kept any more: an hour or two, and a day after an event.
         """
+        return sum(self.forgetting(since, until))
+
+    def forgetting(self, since: int, until: int) -> Iterator[int]:
+        """The same in slices of SLICE rows, one each time that the iterator is asked: how many of them were forgotten.
+
+        Refused at the call, as `forget` is. Until the iterator has ended the model is one of the past, and takes no
+        other rows and orders. What was muted or accepted then is so again; what is muted now is so in the end.
+        """
         if not self.recipe.undo:
             raise InputError("nothing is kept that could be gone back to", got="undo = false", expected="undo = true")
-        block, time, values = self._history.before(since)
+        block, kept = self._history.before(since)
         clock = self.arena["clock"]
-        muted = clock[_layout.MUTE]
+        orders = clock[_layout.MUTE], clock[_layout.ACCEPT]
         self.arena.restore(block)
-        gone = (time >= since) & (time <= until)
-        values[gone] = math.nan
-        if len(time):
-            self.run(time, values)
-        clock[_layout.MUTE] = muted  # maintenance is not a thing of the past
-        return int(gone.sum())
+
+        def learn() -> Iterator[int]:
+            for time, values, muted, accepted in kept:
+                clock[_layout.MUTE], clock[_layout.ACCEPT] = muted, accepted
+                gone = (time >= since) & (time <= until)
+                values[gone] = math.nan
+                for i in range(0, len(time), SLICE):
+                    self.run(time[i : i + SLICE], values[i : i + SLICE])
+                    yield int(gone[i : i + SLICE].sum())
+            clock[_layout.MUTE], clock[_layout.ACCEPT] = orders
+
+        return learn()
 
     def _note(self, time: Ints, values: Floats) -> None:
         if self.recipe.undo and len(time):
-            on = bool(self.arena["marks"][event.PHASE] != 0)
+            marks, clock = self.arena["marks"], self.arena["clock"]
+            self._hushed = int(marks[event.HUSHED])
             last = self.last_time if self.samples else -1  # a stream may begin at 0
-            self._history.note(self.arena.block, last, on, time, values)
+            self._history.note(
+                self.arena.block, last, bool(marks[event.PHASE] != 0), time, values,
+                int(clock[_layout.MUTE]), int(clock[_layout.ACCEPT]),
+            )  # fmt: skip
+
+    def _learned(self, rows: Rows) -> None:
+        if not self.recipe.undo or not len(rows.time):
+            return
+        marks = self.arena["marks"]
+        if marks[event.PHASE] != 0 or marks[event.HUSHED] != self._hushed or rows.event_cause.any():
+            self._history.happened(int(rows.time[-1]))
 
     def mute(self, *, alarms: bool = False, learning: bool = False) -> None:
         """Maintenance: from the next row on, events are not told and rows not learned, as said here."""

@@ -164,10 +164,15 @@ class Forecaster:
         self._note(time, values)
         a = self.arena
         self._watch(a.ints, a.wide, a.real, a.layout.table, self._places, time, values, out)
-        return split(time, out, len(self.channels), self.recipe.horizon)
+        rows = split(time, out, len(self.channels), self.recipe.horizon)
+        self._learned(rows)
+        return rows
 
     def _note(self, time: Ints, values: Floats) -> None:
         """Rows are about to be learned."""
+
+    def _learned(self, rows: Rows) -> None:
+        """They have been."""
 
     # ------------------------------------------------------------ what is known of the stream
 

@@ -1,8 +1,8 @@
-"""What is kept so that a window can be forgotten afterwards: two snapshots, and the rows since the older."""
+"""What is kept so that a window can be forgotten afterwards: two snapshots, and the rows and orders since the older."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
 from streamrnn._types import Array, Floats, Ints
 from streamrnn.errors import InputError
@@ -17,12 +17,23 @@ MOST = 1 << 20
 """Numbers that the rows may take."""
 
 
+class Kept(NamedTuple):
+    """Rows, and what was in force from the first of them on."""
+
+    time: Ints
+    values: Floats
+    muted: int
+    """Entry MUTE of the model's clock."""
+    accepted: int
+    """Entry ACCEPT."""
+
+
 class History:
     """Of one model: when it was how, and what came since."""
 
     def __init__(self) -> None:
         self._snapshots: list[tuple[int, Array]] = []
-        self._rows: list[tuple[Ints, Floats]] = []
+        self._rows: list[Kept] = []
         self._numbers = self._fresh = 0  # numbers that the rows take; rows since the newest snapshot
         self._last_event = -AFTER
 
@@ -30,10 +41,13 @@ class History:
         """Keep nothing."""
         self._snapshots, self._rows, self._numbers, self._fresh = [], [], 0, 0
 
-    def note(self, block: Array, last_time: int, event: bool, time: Ints, values: Floats) -> None:
+    def note(
+        self, block: Array, last_time: int, event: bool, time: Ints, values: Floats, muted: int = 0, accepted: int = 0
+    ) -> None:
         """Rows are about to be learned by a model whose memory is `block`, its last row at last_time.
 
         event   whether an event lasts
+        muted accepted    as in Kept
         """
         if event:
             self._last_event = last_time
@@ -43,13 +57,17 @@ class History:
         if not self._snapshots or (settled and last_time - self._snapshots[-1][0] >= SPAN):
             self._snapshots, self._fresh = [*self._snapshots[-1:], (last_time, block.copy())], 0
             oldest = self._snapshots[0][0]
-            self._rows = [rows for rows in self._rows if rows[0][-1] > oldest]
-            self._numbers = sum(t.size + x.size for t, x in self._rows)
-        self._rows.append((time.copy(), values.copy()))
+            self._rows = [rows for rows in self._rows if rows.time[-1] > oldest]
+            self._numbers = sum(rows.time.size + rows.values.size for rows in self._rows)
+        self._rows.append(Kept(time.copy(), values.copy(), muted, accepted))
         self._numbers += time.size + values.size
         self._fresh += time.size
 
-    def before(self, since: int) -> tuple[Array, Ints, Floats]:
+    def happened(self, last_time: int) -> None:
+        """An event lasted at some row of those that were learned since the last note, up to last_time."""
+        self._last_event = last_time
+
+    def before(self, since: int) -> tuple[Array, list[Kept]]:
         """The newest snapshot from before `since`, and all rows that came after it: what is kept ends there.
 
         Raises InputError where that is too long ago.
@@ -59,7 +77,6 @@ class History:
             expected = f"after {self._snapshots[0][0]}" if self._snapshots else "rows that were learned by run"
             raise InputError("what was before that time is not kept any more", got=since, expected=expected)
         then, block = known[-1]
-        time = np.concatenate([rows[0] for rows in self._rows])
-        values = np.concatenate([rows[1] for rows in self._rows])
+        rows = [kept for kept in self._rows if kept.time[-1] > then]
         self.clear()
-        return block, time[time > then], values[time > then]
+        return block, rows

@@ -92,3 +92,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Precision of cell, influence and readout. Levels, scales and times are float64 in any case."""
     seed: Annotated[int, Meta(ge=0, le=2**62)] = 0
     """Seed of the initial weights."""
+
+
+OF_THE_NET = (
+    "cell", "cell_options", "layers", "learner", "learner_options", "update", "update_options", "learning_rate",
+    "clip_gradient", "audit",
+)  # fmt: skip
+"""Fields that say how the net is made and how it learns: without one they mean nothing."""

@@ -230,9 +230,9 @@ class ReferenceForecaster:
             self.interval += w * (min(elapsed, 4 * self.interval) - self.interval)
         self.age = min(elapsed / self.interval, 2.0) if rows else 1.0
         self.keep, self.slow = 2 ** (-self.age / HALF_LIFE), 1 - 2 ** (-2 * self.age / HALF_LIFE)
+        self.gate = np.ones(self.c) if gate is None else gate.copy()
         for c in present:
             self._judge(self.channels[c], x[c], self.gate[c])
-        self.gate = np.ones(self.c) if gate is None else gate.copy()
         for c, a in enumerate(self.channels):
             self._look_back(a, x[c] if here[c] and self.gate[c] > 0 else None)
         for c in present:

@@ -35,7 +35,7 @@ def engine():
 
     def work():
         while not stop.wait(0.005):
-            made._fulfil()
+            made.turn(0.0)
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from streamrnn.engine.fleet import Admission, Fleet, Known, stream_seed
+from streamrnn.engine.fleet import Admission, Fleet, Known, in_order, stream_seed
 from streamrnn.engine.loop import detector
+from streamrnn.engine.ports import Batch
 from streamrnn.errors import Reason, WireError
 from streamrnn.tasks.recipe import Recipe
 
@@ -19,8 +20,30 @@ def refusal(streams, name, channels):
 
 def test_a_stream_is_taken_in_once():
     streams = fleet()
-    assert streams.admit("a", ("x",), 0.0) is streams.admit("a", ("other",), 1.0)
+    assert streams.admit("a", ("x",), 0.0) is streams.admit("a", ("x",), 1.0)
     assert [s.name for s in streams] == ["a"]
+
+
+def test_a_stream_that_comes_back_with_other_channels_is_refused():
+    streams = fleet()
+    stream = streams.admit("a", ("x", "y"), 0.0)
+    with pytest.raises(WireError, match=r"got x, z, expected x, y") as caught:
+        streams.admit("a", ("x", "z"), 1.0)
+    assert caught.value.reason is Reason.WRONG_CHANNELS
+    assert streams.admit("a", ("y", "x"), 1.0) is stream, "the same ones in another order"
+    assert streams.admit("a", ("ch0", "ch1"), 1.0) is stream, "none were named"
+    nameless = streams.admit("b", ("value",), 0.0)
+    assert streams.admit("b", ("x",), 1.0) is nameless
+
+
+def test_values_are_put_in_the_order_of_the_stream_by_the_names_of_their_channels():
+    values = np.array([[1.0, 2.0, 3.0]])
+    given = Batch("a", np.array([7]), values, ("z", "x", "y"), 5)
+    found = in_order(given, ("x", "y", "z"))
+    assert (found.values.tolist(), found.channels, found.sequence) == ([[2.0, 3.0, 1.0]], ("x", "y", "z"), 5)
+    assert in_order(given, ("z", "x", "y")) is given
+    unnamed = Batch("a", np.array([7]), values, ("ch0", "ch1", "ch2"))
+    assert in_order(unnamed, ("x", "y", "z")) is unnamed
 
 
 def test_each_reason_to_refuse_a_stream():

@@ -4,6 +4,7 @@ import logging
 import math
 import queue
 import threading
+from concurrent.futures import Future
 
 import msgspec
 import numpy as np
@@ -316,7 +317,8 @@ def ordered(made, wish):
 
     def ask():
         try:
-            answers.append(made.call(wish, 5.0))
+            answer = made.call(wish, 5.0)
+            answers.append(answer.result(30.0) if isinstance(answer, Future) else answer)
         except Exception as problem:
             answers.append(problem)
 
@@ -363,6 +365,86 @@ def test_a_window_is_forgotten_and_its_event_told_to_be_resolved(engine, batch, 
     assert [r.fields["rows"] for r in logged(caplog, "forgot")] == [51]
     assert isinstance(ordered(made, lambda: made.forget("a", -5, 700 * 10**9)), InputError)
     assert isinstance(ordered(made, lambda: made.forget("a", 10, 5)), InputError)
+
+
+def test_while_a_window_is_forgotten_other_streams_go_on_and_the_rows_of_the_stream_wait(
+    engine, batch, kept, monkeypatch
+):
+    monkeypatch.setattr(loop, "SLICE_SECONDS", -1.0)  # one slice a turn
+    t, x = wave(1000, start=1)
+    made = engine(
+        [batch("a", t[:900], x[:900], 0)],
+        [batch("a", t[900:930], x[900:930], 900), batch("b", [1], [1.0])],
+        [batch("a", t[930:960], x[930:960], 930), batch("b", [2], [1.0])],
+        [batch("b", [i], [1.0]) for i in range(3, 30)],
+        [batch("a", t[960:], x[960:], 960)],
+    )
+    made.turn(0.0)
+    done = made.forget("a", 880 * 10**9, 890 * 10**9)
+    with pytest.raises(InputError, match="is being forgotten"):
+        made.accept("a")
+    with pytest.raises(InputError, match="is being forgotten"):
+        made.forget("a", 1, 2)
+    made.turn(0.0)
+    made.turn(0.0)
+    assert not done.done()
+    assert made.fleet.counters.samples[:2].tolist() == [900, 2]
+    run(made)
+    assert done.result(0.0) == 11
+    assert made.fleet.counters.samples[:2].tolist() == [1000, 29]
+    assert made.tally.rejected.sum() == 0
+    assert made.fleet.counters.restarts[0] == made.fleet.counters.gaps[0] == 0
+    y = x.copy()
+    y[879:890] = np.nan
+    model = Detector(channels=("c0",), recipe=Recipe(seed=stream_seed(0, "a")))
+    model.run(t * 10**9, y[:, None])
+    np.testing.assert_array_equal(made.fleet["a"].model.arena.block, model.arena.block)
+
+
+def test_an_order_between_two_slices_of_a_batch_has_the_rest_of_it_wait(engine, batch, monkeypatch):
+    monkeypatch.setattr(loop, "SLICE_SECONDS", -1.0)
+    monkeypatch.setattr(loop, "SLICE_BYTES", 0)  # after the first 256 rows one by one
+    t, x = wave(330, start=1)
+    done = []
+
+    class Ordering(Detector):
+        def run(self, time, values):
+            if time[0] == 300 * 10**9 and not done:
+                done.append(None)
+                made._wishes.put_nowait(lambda: done.append(made.forget("a", 250 * 10**9, 259 * 10**9)))
+            return super().run(time, values)
+
+    made = engine([batch("a", t, x, 0)], build=lambda channels, recipe: Ordering(channels=channels, recipe=recipe))
+    run(made)
+    assert done[1].result(0.0) == 10
+    y = x.copy()
+    y[249:259] = np.nan
+    model = Detector(channels=("c0",), recipe=Recipe(seed=stream_seed(0, "a")))
+    model.run(t * 10**9, y[:, None])
+    np.testing.assert_array_equal(made.fleet["a"].model.arena.block, model.arena.block)
+    assert made.fleet.counters.samples[0] == 330
+    assert made.tally.rejected.sum() == 0
+
+
+def test_a_window_that_is_being_forgotten_when_the_source_ends_is_forgotten(engine, batch, monkeypatch):
+    monkeypatch.setattr(loop, "SLICE_SECONDS", -1.0)
+    t, x = wave(600, start=1)
+    made = engine([batch("a", t, x)])
+    made.turn(0.0)
+    done = made.forget("a", 550 * 10**9, 560 * 10**9)
+    run(made)
+    assert done.result(0.0) == 11
+
+
+def test_an_order_is_answered_where_the_loop_ends_before_it_is_done(engine, batch):
+    t, x = wave(600, start=1)
+    made = engine([batch("a", t, x)], InputError("broken row"))
+    made.turn(0.0)
+    done = made.forget("a", 550 * 10**9, 560 * 10**9)
+    with pytest.raises(InputError, match="broken row"):
+        run(made)
+    with pytest.raises(InputError, match="the loop has ended"):
+        done.result(0.0)
 
 
 def test_orders_that_nobody_fulfils_are_given_up_and_their_number_is_bounded(engine):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from streamrnn import Detector
 from streamrnn.errors import ModelError
+from streamrnn.kernels import season
+from streamrnn.state import Arena, Layout
 from streamrnn.tasks import _layout
 from streamrnn.tasks._rows import WAYS
 from streamrnn.tasks._scoring import ways
@@ -223,7 +227,7 @@ def test_an_event_is_started_told_once_to_be_ongoing_and_resolved():
     assert rows.time[at[1]] - rows.time[at[0]] == 3600 * SECOND
     assert at[0] == 800
     assert 1000 <= at[2] <= 1150, "20 rows after the means over the last rows have come down"
-    quiet = rows.event == 0
+    quiet = (np.arange(1200) < at[0]) | (np.arange(1200) > at[2])
     assert not np.stack([rows.event_since, rows.event_cause, rows.event_score])[:, quiet].any()
     assert not model.alarm
 
@@ -420,3 +424,77 @@ def test_evidence_is_summed_by_way():
     ways(shares, found)
     parts = (slice(0, 1), slice(1, 6), slice(6, 11), slice(11, 16))  # residual, then five spans each
     np.testing.assert_allclose(found, [shares[part].sum() for part in parts], rtol=1e-12)
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def test_the_first_row_that_is_refused_is_not_learned_by_the_mixture_either():
+    x, t = noise(602), times(602)
+    x[601] = 60.0
+    model = Detector(highest=20.0)
+    model.run(t[:601], x[:601])
+    kept = {name: model.arena[name].copy() for name in ("regret", "mixerror", "judged", "statistics")}
+    band = model.arena["band"].copy()
+    rows = model.run(t[601:], x[601:])
+    assert rows.learning.tolist() == [2]
+    for name in ("regret", "mixerror", "judged"):
+        np.testing.assert_array_equal(model.arena[name], kept[name])
+    assert model.statistics["judged"][0] == kept["statistics"][0, 0] + 1, "how good it was is known all the same"
+    assert (model.arena["band"] != band).any(), "bands follow every miss"
+
+
+def test_the_search_for_seasons_sees_the_forecast_of_what_is_refused():
+    """It remembers what one remembers that was shown the forecasts in these rows; what was missing stays missing."""
+    x, t = noise(620), times(620)
+    x[600:608], x[610] = 60.0, math.nan
+    model = Detector(highest=20.0)
+    rows = model.run(t, x)
+    refused = (rows.learning == 2) & np.isfinite(x[:, 0])
+    assert refused[600:608].all()
+    alone = Arena(Layout(_layout.season_fields(1, True), "float64"))
+    memory = season.views(alone.ints, alone.wide, alone.layout.table, 0)
+    for row in np.where(refused[:, None], rows.expected, x):
+        season.observe(row, memory)
+    names = [field.name for field in alone.layout.fields]
+    assert len(names) > 3
+    for name in names:
+        np.testing.assert_array_equal(model.arena[name], alone[name], name)
+
+
+# ---------------------------------------------------------------- how far an event stands out
+
+
+def test_the_excess_of_an_event_grows_to_its_end_and_is_there_while_it_lasts():
+    x = noise(3000, seed=3)
+    x[2500:2520] += 12.0
+    rows = Detector(alarms_per_week=100.0).run(times(3000, every=60.0), x)
+    start = int(np.flatnonzero((rows.event == 1) & (np.arange(3000) >= 2500))[0])
+    end = start + int(np.flatnonzero(rows.event[start:] == -1)[0])
+    lasting = rows.event_excess[start : end + 1]
+    assert (np.diff(lasting) >= 0.0).all()
+    assert lasting[-1] > 4.0
+    assert rows.event_excess[end + 1] == 0.0
+    assert (rows.event_since[start : end + 1] == rows.time[start]).all()
+
+
+@pytest.mark.parametrize("kind", ["normal", "autoregressive"])
+def test_events_of_noise_exceed_their_bar_as_said(kind):
+    """Of some 250 events a share of at most e^-q has an excess above q, within three standard errors; and not of next
+    to none, or nothing could be told."""
+    excess = []
+    for seed in range(5):
+        x = np.random.default_rng(200 + seed).normal(size=20_000)
+        if kind == "autoregressive":
+            for i in range(1, len(x)):
+                x[i] = 0.9 * x[i - 1] + math.sqrt(0.19) * x[i]
+        rows = Detector(alarms_per_week=5.0, seed=seed, undo=False).run(times(len(x), every=300.0), x[:, None])
+        ends = np.flatnonzero(rows.event == -1)
+        excess += rows.event_excess[ends[ends > 2000]].tolist()
+    excess, n = np.array(excess), len(excess)
+    assert n > 150
+    for q in (0.5, 1.0, 2.0, 3.0):
+        p = math.exp(-q)
+        share = (excess > q).mean()
+        assert share <= p + 3.0 * math.sqrt(p * (1.0 - p) / n), f"{q}: {share:.3f} of {n}"
+    assert (excess > 1.0).mean() > 0.05
