@@ -59,7 +59,7 @@ from streamrnn.tasks._layout import (
 )  # fmt: skip
 from streamrnn.tasks._scoring import SPIKE
 
-SLACK = 3.0  # nats that the bar may be below what the p-values alone say: a factor of 20
+SLACK = 5.0  # nats that the bar may be below what the p-values alone say: a factor of 150
 # as long as an event lasts it is not learned, and its later rows look odder than they are: on white noise, AR(1), a
 # sine with noise and lognormal values its peak exceeds the bar by q tails in less than e^(-q/2) of the events, to q = 8
 PEAKS = 2.0
