@@ -21,7 +21,7 @@ from streamrnn.daemon.scorecard import ChannelFigures, Scorecard
 from streamrnn.daemon.story import coverage, story, verdict
 from streamrnn.daemon.summary import Outcome
 from streamrnn.daemon.tables import conditions_table, events_table, forecasts_table
-from streamrnn.daemon.words import against, count, hours, moment, odds, share
+from streamrnn.daemon.words import against, count, hours, moment, share
 
 
 @dataclass(slots=True, frozen=True)
@@ -51,7 +51,6 @@ def page(report: Report) -> str:
         cards=_cards(outcome, figures),
         story=_story(report),
         legend=_legend(card),
-        odds=f"0.5 about {odds(0.5)}, 0.7 {odds(0.7)}",
         thinned=_thinned(report.picture, len(card.channels)),
         plots=_plots(report, figures),
         events=events_table(card.events, card.last, len(card.channels)),
@@ -141,7 +140,7 @@ def _plots(report: Report, figures: Sequence[ChannelFigures]) -> str:
         if found and found.rivals[place] and not math.isnan(found.skill[place]):
             about.append(f"errors {against(found.skill[place])} those of {found.rivals[place]}")
         plots.append(frame.format(name=escape(name), about=escape(", ".join(about)), kind="", id=f"plot-{place}"))
-    odd = f"How odd each row was, over all channels; noise alone reaches 0.5 {odds(0.5)}"
+    odd = "How odd each row was, over all channels; above 0.5 an event may begin"
     return "\n".join([*plots, frame.format(name="Anomaly score", about=odd, kind=" low", id="plot-score")])
 
 

@@ -7,10 +7,6 @@ from datetime import UTC, datetime
 
 from streamrnn.engine.alarms import figure
 from streamrnn.engine.ports import Alarm
-from streamrnn.tasks._scoring import SPIKE
-
-RAREST = 1e9
-"""Odds that are told; rarer ones are told as less than that."""
 
 
 def duration(seconds: float) -> str:
@@ -89,26 +85,6 @@ def against(skill: float) -> str:
     if abs(skill) < 0.0005:
         return "as large as"
     return f"{abs(skill):.1%} {'smaller' if skill > 0.0 else 'larger'} than"
-
-
-def odds(score: float) -> str:
-    """How often noise alone reaches this anomaly score: once in e^surprise rows, surprise = 4.8 score / (1 - score).
-
-    >>> odds(0.5), odds(0.72), odds(0.96)
-    ('once in 100 rows', 'once in 200,000 rows', 'less than once in a billion rows')
-    """
-    nats = SPIKE * score / (1.0 - score)
-    if nats >= math.log(RAREST):
-        return "less than once in a billion rows"
-    rows = math.exp(nats)
-    if rows >= 950_000:
-        return f"once in {_one_digit(rows / 1e6):,} million rows"
-    return f"once in {_one_digit(rows):,} rows"
-
-
-def _one_digit(number: float) -> int:
-    size = 10.0 ** math.floor(math.log10(number) + 1e-9)
-    return max(round(round(number / size) * size), 1)
 
 
 def alarm_figures(alarm: Alarm) -> tuple[str, str, str]:

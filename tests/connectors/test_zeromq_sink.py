@@ -12,7 +12,7 @@ import pytest
 import zmq
 from streamrnn_connectors.zeromq import ZeromqSink, ZeromqSinkOptions
 
-from streamrnn.engine.ports import Alarm, Part
+from streamrnn.engine.ports import Alarm, Part, Way
 from streamrnn.testing.results import make_result, sample_results
 
 ANY_PORT = "tcp://127.0.0.1:*"
@@ -29,6 +29,7 @@ ALARM = Alarm(
     since=1_690_000_000_000_000_000,
     cause="range",
     why=(Part("pressure", 0.25, float("nan")), Part("flow", 0.75, 1.0)),
+    ways=(Way("level", 0.75), Way("residual", 0.25)),
 )
 
 
@@ -114,6 +115,7 @@ def test_the_messages_are_the_documented_ones(opened, pull) -> None:
             {"channel": "pressure", "share": 0.25, "expected": None},
             {"channel": "flow", "share": 0.75, "expected": 1.0},
         ],
+        "ways": {"level": 0.75, "residual": 0.25},
     }
 
 

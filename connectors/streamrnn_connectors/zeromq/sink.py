@@ -139,7 +139,9 @@ def alarm_fields(alarm: Alarm) -> dict[str, Any]:
         {"channel": part.channel, "share": _number(part.share), "expected": _number(part.expected)}
         for part in alarm.why
     ]
-    return times | {"phase": alarm.phase, "cause": alarm.cause, "channel": alarm.channel} | numbers | {"why": why}
+    ways = {way.name: _number(way.share) for way in alarm.ways}
+    kind = {"phase": alarm.phase, "cause": alarm.cause, "channel": alarm.channel}
+    return times | kind | numbers | {"why": why, "ways": ways}
 
 
 def _time(name: str, ns: int) -> dict[str, Any]:
