@@ -22,11 +22,12 @@ def dot(a: Array, b: Array, n: int) -> float:
 
 
 @kernel
-def ud_gain(f: Array, keep: float, cap: float, U: Array, d: Array, K: Array) -> float:
+def ud_gain(first: int, f: Array, keep: float, cap: float, U: Array, d: Array, K: Array) -> float:
     """One step of the covariance and the gain that goes with it; returns the leverage fᵀ P f / keep.
 
         K = P f / (keep + fᵀ P f)        P ← (P - K fᵀ P) / keep
 
+    first   features before it are 0, and cost nothing
     f       (F,)    features
     keep    λ       forgetting factor in (0, 1]
     cap             no entry of d grows beyond it: without news, forgetting would inflate P without end
@@ -36,25 +37,32 @@ def ud_gain(f: Array, keep: float, cap: float, U: Array, d: Array, K: Array) -> 
     1.5 F² multiply-adds. Equal to ridge regression with penalty 1/d[0] where keep = 1.
     """
     n = f.shape[0]
+    # parts of rows, each from 0 on: loops that begin at a number that is not known at compile time, and parts of U, are
+    # not vectorised, and take four times as long
+    part, gain = f[first:], K[first:]
     alpha = 1.0
-    for j in range(n):
-        if d[j] == 0.0:
-            K[j] = 0.0
+    for j in range(first):
+        K[j] = 0.0
+    for j in range(n - first):
+        k = first + j
+        if d[k] == 0.0:
+            gain[j] = 0.0
             continue
-        g = f[j] + (dot(U[j], f, j) if j > 0 else 0.0)
-        dj = min(d[j] / keep, cap)
-        v = dj * g
+        row = U[k][first:]
+        g = part[j] + (dot(row, part, j) if j > 0 else 0.0)
+        dk = min(d[k] / keep, cap)
+        v = dk * g
         before = alpha
         alpha = before + v * g
-        d[j] = dj * before / alpha
+        d[k] = dk * before / alpha
         slope = -g / before
         for i in range(j):
-            u = U[j, i]
-            U[j, i] = u + K[i] * slope
-            K[i] += u * v
-        K[j] = v
-    for i in range(n):
-        K[i] /= alpha
+            u = row[i]
+            row[i] = u + gain[i] * slope
+            gain[i] += u * v
+        gain[j] = v
+    for i in range(n - first):
+        gain[i] /= alpha
     return alpha - 1.0
 
 

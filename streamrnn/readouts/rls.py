@@ -35,7 +35,7 @@ def views(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Ar
 @kernel
 def prepare(slot: int, f: Array, keep: float, memory: tuple[Array, ...]) -> None:
     gain, U, d = memory
-    ud_gain(f, keep, CAP, U, d, gain[slot])
+    ud_gain(0, f, keep, CAP, U, d, gain[slot])
 
 
 @kernel

@@ -99,9 +99,7 @@ def linear_gain(slot: int, start: int, keep: float, cap: float, first: int, real
     """Gain of the row in `slot`; features before `start` are 0, and cost nothing."""
     features, gain = matrix(real, table, first + ASKED), matrix(real, table, first + GAIN)
     U, d = matrix(real, table, first + COVARIANCE), vector(real, table, first + VARIANCE)
-    for i in range(start):
-        gain[slot, i] = 0.0
-    ud_gain(features[slot, start:], keep, cap, U[start:, start:], d[start:], gain[slot, start:])
+    ud_gain(start, features[slot], keep, cap, U, d, gain[slot])
 
 
 @kernel

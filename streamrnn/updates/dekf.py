@@ -121,7 +121,7 @@ def apply(
         others += own[g]
         for p in range(width):
             f[g, p] *= scale
-        ud_gain(f[g], 1.0, P0, U[g], d[g], K)
+        ud_gain(0, f[g], 1.0, P0, U[g], d[g], K)
         for p in range(width):
             at = g * width + p
             step = scale * K[p] * innovation

@@ -14,7 +14,7 @@ from streamrnn.testing.oracles import ridge
 @kernel
 def many_gains(f, steps, keep, cap, U, d, K):
     for _ in range(steps):
-        ud_gain(f, keep, cap, U, d, K)
+        ud_gain(0, f, keep, cap, U, d, K)
 
 
 def covariance(U, d):
@@ -28,7 +28,7 @@ def fit(features, targets, variance, keep=1.0, delay=0):
     gains = []
     for row in features:
         K = np.zeros(n)
-        ud_gain(row, keep, 1e12, U, d, K)
+        ud_gain(0, row, keep, 1e12, U, d, K)
         gains.append(K)
         at = len(gains) - 1 - delay
         if at >= 0:
@@ -70,7 +70,7 @@ def test_a_feature_that_is_dropped_was_never_there(j):
     others = np.arange(12) != j
     for row, target in zip(features[120:], targets[120:], strict=True):
         gain = np.zeros(12)
-        ud_gain(row, 0.99, 1e12, U, d, gain)
+        ud_gain(0, row, 0.99, 1e12, U, d, gain)
         assert gain[j] == 0.0
         w += (target - w @ row) * gain
     expected, U1, d1 = fit(features[:, others], targets, 0.5, keep=0.99)
