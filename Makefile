@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: help setup run test cold check format accuracy choices audit memory clean
+.PHONY: help setup run test cold check format accuracy choices audit memory peak clean
 
 help:
 	@echo "make run       the daemon watches this machine; metrics on http://127.0.0.1:9757/metrics"
@@ -15,6 +15,7 @@ help:
 	@echo "make choices   the same for each cell, learner, update and readout"
 	@echo "make audit     the gradient audit against the truth, and its cost"
 	@echo "make memory    how far each learner and cell remembers (half an hour)"
+	@echo "make peak      a step of exact RTRL as a share of the core's peak"
 	@echo "make format    let ruff rewrite the code"
 
 setup: $(VENV)/.ready
@@ -60,6 +61,9 @@ audit: setup
 
 memory: setup
 	$(BIN)/python -m benchmarks.memory
+
+peak: setup
+	$(BIN)/python -m benchmarks.peak
 
 clean:
 	rm -rf $(VENV) build dist test-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,4 +1,5 @@
-"""The only place that compiles: `kernel` for plain kernels, `bind` to specialise a template to the kernels it calls.
+"""The only place that compiles: `kernel` for plain kernels, `bind` to specialise a template to the kernels it calls,
+`intrinsic` for what is written in LLVM's terms.
 
 Every compiled function is addressed by its *content*: the digest of its own bytecode and constants, of every kernel
 that it calls, and so on down. The digest is part of the function's name and of its file in the cache, so that
@@ -29,8 +30,10 @@ import types
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
+import llvmlite
 import numba
 from numba.core import caching, event
+from numba.extending import intrinsic as numba_intrinsic
 
 logger = logging.getLogger("streamrnn.compile")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -78,6 +81,24 @@ def bind(template: Callable[..., Any], owner: str, **kernels: Any) -> Callable[.
     function.__module__, function.__doc__ = template.__module__, template.__doc__
     function.__qualname__ = f"{template.__qualname__}__{owner}"
     return _compile(function, False)
+
+
+def intrinsic(definition: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Instructions that kernels call like a kernel.
+
+    definition  of a Numba intrinsic: (typing context, types of the arguments) → signature and code generator. It may
+                use functions defined above it, numbers, enclosed ones too, and what Numba and llvmlite have
+    plain       a kernel of the same signature and meaning, which stands in where nothing is compiled
+
+    The content of both is part of every caller's digest.
+    """
+    if numba.config.DISABLE_JIT:
+        return plain
+    assert isinstance(definition, types.FunctionType)
+    h = hashlib.sha256(repr((_content_of_writer(definition), digest(plain), llvmlite.__version__)).encode())
+    made: Callable[..., Any] = numba_intrinsic(definition)
+    made.__dict__["__digest__"] = h.hexdigest()[:16]
+    return made
 
 
 def python_function(compiled: Callable[..., Any]) -> types.FunctionType:
@@ -141,10 +162,29 @@ def _globals_of(code: types.CodeType) -> set[str]:
     return found
 
 
+def _content_of_writer(function: types.FunctionType) -> tuple[Any, ...]:
+    """What decides the instructions that a function writes: its code, what it encloses, and functions that it calls."""
+    found: list[Any] = [_content_of(function.__code__)]
+    enclosed = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    used = [(name, cell.cell_contents) for name, cell in enclosed]
+    used += [(name, function.__globals__[name]) for name in sorted(_globals_of(function.__code__))
+             if name in function.__globals__]  # fmt: skip
+    for name, value in used:
+        if isinstance(value, types.FunctionType) and not value.__module__.startswith("numba"):
+            found.append((name, _content_of_writer(value)))
+        elif isinstance(value, types.ModuleType) and value.__name__.split(".")[0] in ("numba", "llvmlite"):
+            found.append((name, value.__name__))
+        elif isinstance(value, type) or value is Any:
+            found.append((name, repr(value)))
+        else:
+            found.append((name, _identity(value, name, function)))
+    return tuple(found)
+
+
 def _identity(value: Any, name: str, caller: Any) -> str:
     """What of a global decides the code of its user. Anything whose content cannot be seen here is refused."""
     function = getattr(value, "py_func", value)
-    if isinstance(function, types.FunctionType) and "__digest__" in function.__dict__:
+    if "__digest__" in getattr(function, "__dict__", {}):  # a kernel, or an intrinsic
         return str(function.__dict__["__digest__"])
     if isinstance(value, (int, float, bool, str)):
         return repr(value)

@@ -1,12 +1,14 @@
 """The arena: everything that a model remembers, in one block of memory.
 
-A block has three sections, one after the other, each starting on an 8-byte boundary:
+A block has three sections, one after the other:
 
     ints    int64       counters, times, ring positions
     wide    float64     levels, scales, raw values: what needs full precision in any case
     real    float64 or float32   weights, influence, readout
 
-A `Layout` says which field lies where. A snapshot is a copy of the block; a restored model continues to the same bits.
+A `Layout` says which field lies where. A block starts on a cache line and has whole ones, and so do the section `real`
+and its fields of a cache line or more: a vector that lies across two lines costs two accesses. A snapshot is a copy of
+the block; a restored model continues to the same bits.
 
 Bytes on disk (little-endian): 8 magic "SRNSTATE", u32 format version, u32 length of the header, the header (JSON: the
 owner's description and the layout), u32 CRC-32 of all that, u64 length of the block, the block, u32 CRC-32 of length
@@ -28,7 +30,8 @@ from streamrnn._types import Array, Floats, Ints
 from streamrnn.errors import StateError
 
 MAGIC = b"SRNSTATE"
-VERSION = 1
+VERSION = 2
+LINE = 64  # bytes of a cache line
 LARGEST_HEADER = 1 << 20
 DIMENSIONS = 4
 
@@ -59,16 +62,22 @@ class Layout:
         self.sizes = {"ints": 0, "wide": 0, "real": 0}
         self.table: Ints = np.zeros((len(self.fields), 1 + DIMENSIONS), np.int64)
         """(fields, 5): offset within the section, then the dimensions, 1 where there is none. Kernels read this."""
+        line = LINE // self.real_size
         for row, field in zip(self.table, self.fields, strict=True):
+            size = math.prod(field.shape)
+            if field.section == "real" and size >= line:
+                self.sizes["real"] = -(-self.sizes["real"] // line) * line
             row[0] = self.sizes[field.section]
             row[1:] = 1
             row[1 : 1 + len(field.shape)] = field.shape
-            self.sizes[field.section] += math.prod(field.shape)
+            self.sizes[field.section] += size
+        self.sizes["wide"] += -(self.sizes["ints"] + self.sizes["wide"]) % (LINE // 8)
+        self.sizes["real"] = -(-self.sizes["real"] // line) * line
 
     @property
     def nbytes(self) -> int:
         """Bytes of a block."""
-        return 8 * (self.sizes["ints"] + self.sizes["wide"]) + -(-self.sizes["real"] * self.real_size // 8) * 8
+        return 8 * (self.sizes["ints"] + self.sizes["wide"]) + self.real_size * self.sizes["real"]
 
     def describe(self) -> dict[str, Any]:
         """The layout as JSON values; equal descriptions are interchangeable blocks."""
@@ -80,11 +89,13 @@ class Arena:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.block = np.zeros(layout.nbytes // 8, np.uint64)
+        room = np.zeros((layout.nbytes + LINE) // 8, np.uint64)
+        start = -room.ctypes.data % LINE // 8
+        self.block = room[start : start + layout.nbytes // 8]
         ints, wide = layout.sizes["ints"], layout.sizes["wide"]
         self.ints: Ints = self.block[:ints].view(np.int64)
         self.wide: Floats = self.block[ints : ints + wide].view(np.float64)
-        self.real: Array = self.block[ints + wide :].view(layout.dtype)[: layout.sizes["real"]]
+        self.real: Array = self.block[ints + wide :].view(layout.dtype)
         self._views = {}
         for field, row in zip(layout.fields, layout.table, strict=True):
             section: Array = getattr(self, field.section)

@@ -62,6 +62,63 @@ def test_second_process_hits_and_an_edited_helper_misses(run):
     assert run("2.0") == (13.0, 0), "going back to the old content finds the old code"
 
 
+INTRINSIC = """
+from numba.core import types
+from streamrnn._bind import bind, compiled_so_far, intrinsic, kernel
+
+
+def write(builder, a):
+    return builder.{operation}(a, a)
+
+
+@kernel
+def plain(a):
+    return a + a
+
+
+def made(times):
+    def definition(typing, a):
+        def codegen(context, builder, signature, args):
+            out = args[0]
+            for _ in range(times):
+                out = write(builder, out)
+            return out
+
+        return types.float64(types.float64), codegen
+
+    return intrinsic(definition, plain)
+
+
+def step(a):
+    raise TypeError("unbound")
+
+
+def caller(a):
+    return step(a)
+
+
+print(bind(caller, "x", step=made({times}))(3.0), compiled_so_far()[0])
+"""
+
+
+def test_an_edited_intrinsic_is_never_run_from_the_cache(tmp_path):
+    """Neither where a number that it encloses changed, nor a function that it calls."""
+    environment = os.environ | {"STREAMRNN_CACHE_DIR": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    cases = [
+        ("fadd", 1, "6.0 1"),
+        ("fadd", 1, "6.0 0"),
+        ("fadd", 2, "12.0 1"),
+        ("fmul", 2, "81.0 1"),
+        ("fadd", 1, "6.0 0"),
+    ]
+    for operation, times, expected in cases:
+        (tmp_path / "caller.py").write_text(INTRINSIC.format(operation=operation, times=times))
+        out = subprocess.run(
+            [sys.executable, "caller.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        assert out.stdout.split() == expected.split(), (operation, times)
+
+
 def test_content_decides_not_file_times(run):
     run("2.0", stamp=1_000_000_000)
     assert run("2.0", stamp=1_500_000_000) == (13.0, 0)

@@ -27,6 +27,17 @@ def test_views_cover_the_block_and_do_not_overlap(dtype):
     assert arena["c"].dtype == dtype
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_long_fields_start_on_cache_lines(dtype):
+    fields = [Field("i", "ints", (3,)), Field("w", "wide", (2,)), Field("short", "real", (3,)),
+              Field("long", "real", (2, 33)), Field("next", "real", (5,)), Field("last", "real", (16,))]  # fmt: skip
+    arena = Arena(Layout(fields, dtype))
+    assert [arena[name].ctypes.data % 64 for name in ("short", "long", "last")] == [0, 0, 0]
+    assert arena.block.nbytes % 64 == 0, "so that the next of many blocks starts on one, too"
+    before = arena["next"].ctypes.data - arena["long"].ctypes.data
+    assert before == arena["long"].nbytes, "a short one follows at once"
+
+
 def test_snapshot_and_restore():
     arena = Arena(Layout(FIELDS, "float64"))
     arena["b"][:] = 7.0

@@ -42,6 +42,26 @@ def heard(i: int, j: int, d: int, n: int) -> int:
     raise TypeError("unbound")
 
 
+def recall(row: Array, s: Array, i: int, d: int) -> float:
+    """Stand-in for what unit i hears of s: Σ_j row[j] s[0, the j-th unit that it hears]."""
+    raise TypeError("unbound")
+
+
+def recall_some(row: Array, s: Array, i: int, d: int) -> float:
+    a = 0.0
+    for j in range(d):
+        a += row[j] * s[0, heard(i, j, d, s.shape[1])]
+    return a
+
+
+@kernel(reassociate=True)
+def recall_all(row: Array, s: Array, i: int, d: int) -> float:
+    a = 0.0
+    for j in range(d):
+        a += row[j] * s[0, j]
+    return a
+
+
 @kernel
 def of_all(i: int, j: int, d: int, n: int) -> int:
     return j
@@ -61,9 +81,7 @@ def advance(theta: Array, x: Array, dt: float, s: Array, s1: Array) -> None:
     n, m = s.shape[1], x.shape[0]
     d = min(n, HEARS)
     for i in range(n):
-        a = theta[i, d + m]
-        for j in range(d):
-            a += theta[i, j] * s[0, heard(i, j, d, n)]
+        a = theta[i, d + m] + recall(theta[i], s, i, d)
         for j in range(m):
             a += theta[i, d + j] * x[j]
         s1[0, i] = phi(a)
@@ -112,13 +130,13 @@ def init_relu(n: int, m: int, generator: np.random.Generator) -> Array:
 
 ELMAN = Cell(
     "elman", "s1 = tanh(W s + V x + b)", SOURCE, blocks((DENSE,)), width,
-    bind(advance, "elman", phi=tanh, heard=of_all),
+    bind(advance, "elman", phi=tanh, recall=recall_all),
     bind(linearize, "elman", slope=tanh_slope, heard=of_all),
     bind(respond, "elman", slope=tanh_slope), init, shared=True,
 )  # fmt: skip
 ELMAN_RELU = Cell(
     "elman_relu", "s1 = max(0, W s + V x + b)", SOURCE, blocks((DENSE,)), width,
-    bind(advance, "elman_relu", phi=relu, heard=of_all),
+    bind(advance, "elman_relu", phi=relu, recall=recall_all),
     bind(linearize, "elman_relu", slope=relu_slope, heard=of_all),
     bind(respond, "elman_relu", slope=relu_slope), init_relu, shared=True,
 )  # fmt: skip
@@ -139,7 +157,7 @@ def _partly(
     owner = f"{name}_{d}"
     return Cell(
         name, equation, SOURCE, blocks((DENSE,)), width,
-        bind(advance, owner, phi=tanh, heard=which, HEARS=d),
+        bind(advance, owner, phi=tanh, recall=bind(recall_some, owner, heard=which), HEARS=d),
         bind(linearize, owner, slope=tanh_slope, heard=which, HEARS=d),
         bind(respond, owner, slope=tanh_slope, HEARS=d), start, links=links, **more,
     )  # fmt: skip

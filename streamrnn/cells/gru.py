@@ -16,6 +16,7 @@ import numpy as np
 from streamrnn._bind import kernel
 from streamrnn._types import Array
 from streamrnn.cells._contract import DENSE, Cell, blocks
+from streamrnn.kernels.memory import place
 from streamrnn.kernels.scalar import power, sigmoid, tanh
 
 
@@ -23,7 +24,7 @@ def width(n: int, m: int) -> int:
     return 3 * (n + m + 1) + 1
 
 
-@kernel
+@kernel(reassociate=True)
 def gates(row: Array, x: Array, s: Array) -> tuple[float, float, float, float]:
     """r, z, W_c s + d_c and c of the unit with parameters `row`."""
     n, m = s.shape[1], x.shape[0]
@@ -31,12 +32,12 @@ def gates(row: Array, x: Array, s: Array) -> tuple[float, float, float, float]:
     ar, az, ac, v = row[w - 1], row[2 * w - 1], row[3 * w - 1], row[3 * w]
     for j in range(n):
         ar += row[j] * s[0, j]
-        az += row[w + j] * s[0, j]
-        v += row[2 * w + j] * s[0, j]
+        az += row[place(w + j)] * s[0, j]
+        v += row[place(2 * w + j)] * s[0, j]
     for j in range(m):
-        ar += row[n + j] * x[j]
-        az += row[w + n + j] * x[j]
-        ac += row[2 * w + n + j] * x[j]
+        ar += row[place(n + j)] * x[j]
+        az += row[place(w + n + j)] * x[j]
+        ac += row[place(2 * w + n + j)] * x[j]
     r = sigmoid(ar)
     return r, sigmoid(az), v, tanh(r * v + ac)
 
@@ -65,10 +66,10 @@ def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, 
     for i in range(n):
         keep, gr, gz, gc, gv = slopes(theta[i], x, dt, s, i)
         for j in range(n):
-            J[i, j] = gr * theta[i, j] + gz * theta[i, w + j] + gv * theta[i, 2 * w + j]
+            J[i, j] = gr * theta[i, j] + gz * theta[i, place(w + j)] + gv * theta[i, place(2 * w + j)]
             D[0, i, j] = gr * s[0, j]
-            D[0, i, w + j] = gz * s[0, j]
-            D[0, i, 2 * w + j] = gv * s[0, j]
+            D[0, i, place(w + j)] = gz * s[0, j]
+            D[0, i, place(2 * w + j)] = gv * s[0, j]
         J[i, i] += keep
         for j in range(m):
             D[0, i, n + j] = gr * x[j]

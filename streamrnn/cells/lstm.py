@@ -21,20 +21,21 @@ import numpy as np
 from streamrnn._bind import bind, kernel
 from streamrnn._types import Array
 from streamrnn.cells._contract import DENSE, DIAGONAL, Cell, blocks
+from streamrnn.kernels.memory import place
 from streamrnn.kernels.scalar import held, power, sigmoid, tanh
 
 PEEPHOLES = 3  # stand-in for how many there are: 0 or 3
 
 
-@kernel
+@kernel(reassociate=True)
 def drive(row: Array, o: int, x: Array, s: Array) -> float:
     """Pre-activation of the gate whose weights start at row[o]."""
     n, m = s.shape[1], x.shape[0]
     a = row[o + n + m]
     for j in range(n):
-        a += row[o + j] * s[0, j]
+        a += row[place(o + j)] * s[0, j]
     for j in range(m):
-        a += row[o + n + j] * x[j]
+        a += row[place(o + n + j)] * x[j]
     return a
 
 
@@ -94,21 +95,23 @@ def linearize(theta: Array, x: Array, dt: float, s: Array, s1: Array, J: Array, 
     for u in range(n):
         ci, cf, cg, cc, ho, hc = slopes(theta[u], x, dt, s, u)
         for j in range(n):
-            c = ci * theta[u, j] + cf * theta[u, w + j] + cg * theta[u, 2 * w + j]
+            c = ci * theta[u, j] + cf * theta[u, place(w + j)] + cg * theta[u, place(2 * w + j)]
             J[n + u, j] = c
-            J[u, j] = hc * c + ho * theta[u, 3 * w + j]
+            J[u, j] = hc * c + ho * theta[u, place(3 * w + j)]
         J[n + u, n + u] = cc
         J[u, n + u] = hc * cc
-        for j in range(w):
-            z = s[0, j] if j < n else (x[j - n] if j < n + m else 1.0)
-            D[1, u, j] = ci * z
-            D[1, u, w + j] = cf * z
-            D[1, u, 2 * w + j] = cg * z
-            D[1, u, 3 * w + j] = 0.0
-            D[0, u, j] = hc * ci * z
-            D[0, u, w + j] = hc * cf * z
-            D[0, u, 2 * w + j] = hc * cg * z
-            D[0, u, 3 * w + j] = ho * z
+        for part in range(3):  # the state's weights, the input's, the bias
+            first, end = (0, n) if part == 0 else (n, n + m) if part == 1 else (n + m, w)
+            for j in range(first, end):
+                z = s[0, j] if part == 0 else x[j - n] if part == 1 else 1.0
+                D[1, u, place(j)] = ci * z
+                D[1, u, place(w + j)] = cf * z
+                D[1, u, place(2 * w + j)] = cg * z
+                D[1, u, place(3 * w + j)] = 0.0
+                D[0, u, place(j)] = hc * ci * z
+                D[0, u, place(w + j)] = hc * cf * z
+                D[0, u, place(2 * w + j)] = hc * cg * z
+                D[0, u, place(3 * w + j)] = ho * z
         if PEEPHOLES > 0:
             D[1, u, 4 * w] = ci * s[1, u]
             D[1, u, 4 * w + 1] = cf * s[1, u]

@@ -1,9 +1,20 @@
-"""Views into a section of the arena. `table[k]` is a field's row in the layout: offset, then its four dimensions."""
+"""Views into a section of the arena, and indices.
+
+`table[k]` is a field's row in the layout: offset, then its four dimensions.
+"""
 
 from __future__ import annotations
 
+import numpy as np
+
 from streamrnn._bind import kernel
 from streamrnn._types import Array
+
+
+@kernel
+def place(c: int) -> int:
+    """c as an index that is not negative: a loop over indices that could count from the end is not vectorised."""
+    return np.uint64(c)  # type: ignore[return-value]
 
 
 @kernel

@@ -9,7 +9,7 @@ b the influence M at the start of block b - 1 is known. The present error goes b
 Meanwhile the influence at the start of block b is made, a row (one state's) after the other: the row's unit vector goes
 back through the H steps of block b - 1 and meets M in the same way. These H + 1 pieces of each of k n rows are dealt
 out over the H steps of block b, so that there is no slow step among them: with blocks of n (the default) each goes back
-through 2 n to 3 n steps, a third of them for the row. Faster than `rtrl` for dense cells of about 20 units or more.
+through 2 n to 3 n steps, a third of them for the row. docs/performance.md compares it with `rtrl`.
 Cost: (k n / H + 2) H (k² n² + k n q) + (k n / H + 1) k n² q multiply-adds; 2 H (k² n² + k n q) + 2 k n² q numbers kept.
 Source: Schmidhuber, A Fixed Size Storage O(n³) Time Complexity Learning Algorithm for Fully Recurrent Continually
 Running Networks (Neural Computation 4, 1992), §2; there the gradient comes once a block, and the work at its end.

@@ -23,7 +23,7 @@ from streamrnn._bind import kernel
 from streamrnn._options import Option
 from streamrnn._types import Array, Bools
 from streamrnn.cells import DENSE, DIAGONAL, UNIFORM, ZERO, Cell
-from streamrnn.kernels.memory import cube, matrix, vector
+from streamrnn.kernels.memory import cube, matrix, place, vector
 from streamrnn.learners._blocks import first_two, local_fields
 from streamrnn.learners._contract import Carry, Learner
 from streamrnn.learners.dense import dense
@@ -41,12 +41,6 @@ def views(ints: Array, real: Array, table: Array, first: int) -> tuple[Array, Ar
         vector(ints, table, first + 5),
         matrix(ints, table, first + 6),
     )
-
-
-@kernel
-def place(c: int) -> int:
-    """c as an index that is not negative: a loop over indices that could count from the end is not vectorised."""
-    return np.uint64(c)  # type: ignore[return-value]
 
 
 @kernel
