@@ -31,7 +31,7 @@ def variants(recipe: Recipe) -> list[Variant]:
     lean = {"tier": "lean", "clock": ""}
     bare = {**lean, "update": "rmsprop", "update_options": {}, "learning_rate": 0.0}
     plain = {**bare, "learner": "immediate", "learner_options": {}, "layers": 1, "audit": False}
-    no_net = {"tier": "lean", "units": 0} | {name: getattr(Recipe(), name) for name in OF_THE_NET}
+    no_net = {**lean, "units": 0} | {name: getattr(Recipe(), name) for name in OF_THE_NET}
     found = [Variant("as configured", {})]
     if recipe.tier == "full":
         found.append(Variant("lean", lean))
