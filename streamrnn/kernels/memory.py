@@ -12,9 +12,9 @@ from streamrnn._types import Array
 
 
 @kernel
-def place(c: int) -> int:
+def place(c: int) -> np.uint64:
     """c as an index that is not negative: a loop over indices that could count from the end is not vectorised."""
-    return np.uint64(c)  # type: ignore[return-value]
+    return np.uint64(c)
 
 
 @kernel

@@ -100,7 +100,9 @@ def zone_changes(name: str) -> Ints:
     zone = zone_of(name)
 
     def offset(s: int) -> int:
-        return round(datetime.fromtimestamp(s, zone).utcoffset().total_seconds())  # type: ignore[union-attr]
+        found = datetime.fromtimestamp(s, zone).utcoffset()
+        assert found is not None, "a time in a zone has an offset"
+        return round(found.total_seconds())
 
     end = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
     found = [(-NEVER, offset(0))]
